@@ -1,0 +1,194 @@
+/*
+ * poll (System V Release 3, 1986): one array in, the same array out.
+ *
+ * An entry for each descriptor says what is wanted, and the kernel writes beside it what is ready. No
+ * bitmap, so no highest descriptor: it costs by the count of those watched, and errors and hangups
+ * are told for each. But the kernel still keeps nothing between two calls. Each wait copies the
+ * whole array in, asks every file, links the thread into every wait queue if it must sleep, unlinks it
+ * from all of them when one of them wakes it, and copies the array out; and then we walk it to
+ * learn which entries they were: O(N), of which N - 1 are for nothing.
+ *
+ * What surprises: an entry that wants nothing still reports hangup and errors, so silence needs the entry
+ * gone. A descriptor that was closed behind our back reports POLLNVAL, for ever.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* ppoll, POLLRDHUP */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "support.h"
+
+#ifndef POLLRDHUP
+#define POLLRDHUP 0
+#endif
+
+struct poll_state {
+    struct rouse_allocator allocator;
+    struct rouse_work *work;
+    struct pollfd *entries; /* dense: what the kernel is handed */
+    uint64_t *tokens;       /* beside them */
+    uint32_t *places;       /* by slot: where its entry is, plus 1 */
+    uint32_t entries_capacity;
+    uint32_t tokens_capacity;
+    uint32_t places_capacity;
+    uint32_t count;
+    uint32_t next; /* where the walk begins, so that nobody starves behind a full array of events */
+};
+
+static short to_poll(uint32_t want)
+{
+    return (short)((want & ROUSE_READ ? POLLIN : 0) | (want & ROUSE_PRIORITY ? POLLPRI : 0) |
+                   (want & ROUSE_WRITE ? POLLOUT : 0) | (want & ROUSE_HANGUP ? POLLRDHUP : 0));
+}
+
+static uint32_t from_poll(short ready)
+{
+    return (ready & POLLIN ? (uint32_t)ROUSE_READ : 0) |
+           (ready & POLLPRI ? (uint32_t)ROUSE_PRIORITY : 0) |
+           (ready & POLLOUT ? (uint32_t)ROUSE_WRITE : 0) |
+           (ready & POLLERR ? (uint32_t)ROUSE_ERROR : 0) |
+           (ready & (POLLHUP | POLLRDHUP) ? (uint32_t)ROUSE_HANGUP : 0);
+}
+
+static int poll_open(void *opaque, const struct rouse_setup *setup)
+{
+    struct poll_state *state = opaque;
+    state->allocator = setup->allocator;
+    state->work = setup->work;
+    return 0;
+}
+
+static void poll_close(void *opaque)
+{
+    struct poll_state *state = opaque;
+    memory_free(&state->allocator, state->entries,
+                state->entries_capacity * sizeof *state->entries);
+    memory_free(&state->allocator, state->tokens, state->tokens_capacity * sizeof *state->tokens);
+    memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
+}
+
+/* The last entry moves into the gap. */
+static void poll_drop(void *opaque, rouse_fd fd, uint64_t token)
+{
+    (void)fd;
+    struct poll_state *state = opaque;
+    uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
+    uint32_t last = --state->count;
+    state->entries[place] = state->entries[last];
+    state->tokens[place] = state->tokens[last];
+    state->places[ROUSE_SLOT(state->tokens[place])] = place + 1;
+    state->places[ROUSE_SLOT(token)] = 0;
+}
+
+static int poll_grow(struct poll_state *state, uint32_t slot)
+{
+    void *entries = state->entries;
+    void *tokens = state->tokens;
+    void *places = state->places;
+    uint32_t old = state->places_capacity;
+    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity,
+                            state->count + 1, sizeof *state->entries);
+    state->entries = entries;
+    if (error == 0)
+        error = memory_grow(&state->allocator, &tokens, &state->tokens_capacity, state->count + 1,
+                            sizeof *state->tokens);
+    state->tokens = tokens;
+    if (error == 0)
+        error = memory_grow(&state->allocator, &places, &state->places_capacity, slot + 1,
+                            sizeof *state->places);
+    state->places = places;
+    if (state->places_capacity > old)
+        memset(state->places + old, 0, (state->places_capacity - old) * sizeof *state->places);
+    return error;
+}
+
+static int poll_apply(void *opaque, const struct rouse_change *change)
+{
+    struct poll_state *state = opaque;
+    uint32_t slot = ROUSE_SLOT(change->token);
+    if (change->want == 0) {
+        poll_drop(state, change->fd, change->token);
+        return 0;
+    }
+    if (change->had == 0) {
+        int error = poll_grow(state, slot);
+        if (error != 0)
+            return error;
+        state->places[slot] = ++state->count;
+    }
+    uint32_t place = state->places[slot] - 1;
+    state->entries[place] = (struct pollfd){.fd = change->fd, .events = to_poll(change->want)};
+    state->tokens[place] = change->token;
+    return 0;
+}
+
+/* Walks the entries once around, from where the last walk stopped, until all `left` are found. */
+static int poll_collect(struct poll_state *state, int left, struct rouse_event *events, int nevents)
+{
+    int n = 0;
+    int closed = 0;
+    uint32_t place = state->next < state->count ? state->next : 0;
+    for (uint32_t walked = 0; walked < state->count && left > 0 && n < nevents; walked++) {
+        short ready = state->entries[place].revents;
+        if (ready & POLLNVAL) {
+            events[n++] = (struct rouse_event){state->tokens[place], ROUSE_ERROR, -EBADF};
+            closed++;
+        } else if (ready != 0) {
+            events[n++] = (struct rouse_event){.token = state->tokens[place],
+                                               .ready = from_poll(ready)};
+        }
+        left -= ready != 0;
+        place = place + 1 < state->count ? place + 1 : 0;
+        state->work->scanned++;
+    }
+    state->next = left > 0 ? place : 0;
+    for (int i = 0; closed > 0; i++)
+        if (events[i].result == -EBADF) {
+            poll_drop(state, -1, events[i].token);
+            closed--;
+        }
+    return n;
+}
+
+static int poll_poll(void *opaque, const struct rouse_change *changes, int nchanges,
+                     struct rouse_event *events, int nevents, int64_t timeout_ns)
+{
+    struct poll_state *state = opaque;
+    int refused = support_apply(state, poll_apply, changes, nchanges, events);
+    if (refused > 0)
+        timeout_ns = 0;
+    if (refused == nevents)
+        return refused;
+
+#if ROUSE_HAVE_PPOLL
+    int64_t ns = support_round_up(timeout_ns, 1, INT64_MAX);
+    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    int n = ppoll(state->entries, state->count, ns < 0 ? NULL : &timeout, NULL);
+#else
+    int n = poll(state->entries, state->count, (int)support_round_up(timeout_ns, 1000000, INT_MAX));
+#endif
+
+    uint64_t bytes = (uint64_t)state->count * sizeof *state->entries;
+    state->work->system_calls++;
+    state->work->descriptors += state->count;
+    state->work->bytes_in += bytes;
+    if (n < 0 && errno != EINTR)
+        return -errno;
+    if (n <= 0)
+        return refused;
+    state->work->bytes_out += (uint64_t)state->count * sizeof state->entries->revents;
+    return refused + poll_collect(state, n, events + refused, nevents - refused);
+}
+
+const struct rouse_backend poll_backend = {
+    .abi = ROUSE_BACKEND_ABI,
+    .traits = ROUSE_TRAIT_HANGUP | ROUSE_TRAIT_SCAN,
+    .name = "poll",
+    .state_size = sizeof(struct poll_state),
+    .open = poll_open,
+    .close = poll_close,
+    .poll = poll_poll,
+    .drop = poll_drop,
+};

@@ -1,0 +1,395 @@
+/*
+ * The loop: hand over what has changed, wait, call back for what is ready, then for timers that are
+ * due, then run the tasks; over and over, in one thread. An event takes three jumps in two files: the wait
+ * in backends/NAME.c, deliver() below, the user's callback. An idle loop is asleep in the first of them
+ * and costs nothing.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "io.h"
+
+/* Room for more events and changes; both are in one block, changes first. */
+int loop_grow(struct rouse_loop *loop)
+{
+    if (loop->capacity >= LOOP_BATCH)
+        return -ENOBUFS;
+    void *block = loop->changes;
+    int error = memory_grow(&loop->setup.allocator, &block, &loop->capacity, loop->capacity + 1,
+                            sizeof *loop->changes + sizeof *loop->events);
+    if (error == 0) {
+        loop->changes = block;
+        loop->events = (struct rouse_event *)(loop->changes + loop->capacity);
+    }
+    return error;
+}
+
+/* Reads the clock. One that steps back stands still instead. */
+int64_t loop_clock(struct rouse_loop *loop)
+{
+    int64_t now = loop->has_clock ? loop->clock.now(loop->clock.context) : loop->system->now();
+    if (now > loop->latest)
+        loop->latest = now;
+    return loop->latest;
+}
+
+int64_t loop_now(struct rouse_loop *loop)
+{
+    if (!loop->now_known) {
+        loop->now = loop_clock(loop);
+        loop->now_known = loop->running;
+    }
+    return loop->now;
+}
+
+int64_t rouse_now(struct rouse_loop *loop)
+{
+    return loop == NULL ? -EINVAL : loop_now(loop);
+}
+
+static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
+{
+    struct slot *slot = &loop->slots[index];
+    struct rouse_io *io = slot->of.io;
+    bool settle = (slot->state & (SLOT_LISTED | SLOT_ALWAYS)) ||
+                  ((slot->want | slot->held) & (ROUSE_EDGE | ROUSE_ONESHOT));
+    if (settle) {
+        slots_unlist(loop, index);
+        if (slot->want & ROUSE_ONESHOT)
+            slot->want &= (uint8_t)~LOOP_DIRECTIONS;
+    }
+    loop->current = io;
+    loop->told = 0;
+    loop->called++;
+    io->fn(io, due);
+    if (settle && loop->current == io) /* it was not stopped */
+        io_settle(loop, io->slot, due);
+    loop->current = NULL;
+}
+
+/* Calls back for one descriptor, with all that is ready of what is wanted. */
+static void deliver(struct rouse_loop *loop, uint32_t index, uint32_t ready)
+{
+    struct slot *slot = &loop->slots[index];
+    bool remembers = (slot->held & ROUSE_EDGE) || (slot->state & SLOT_ALWAYS);
+    uint32_t due = remembers ? io_due_edge(slot, ready) : io_due_level(slot, ready);
+    if (due != 0)
+        invoke(loop, index, due);
+    else if (ready != 0)
+        io_unwanted(loop, index);
+}
+
+/* An event for a watcher that was stopped. If that was in this turn, the event was fetched before. If
+ * not, it is of a registration that only the kernel knows: the descriptor was closed behind our back
+ * while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
+static void stale(struct rouse_loop *loop, uint32_t index)
+{
+    loop->counters.stale++;
+    const struct slot *slot = &loop->slots[index];
+    if (index >= loop->nslots || (slot->generation & 1) || slot->of.freed != loop->counters.turns)
+        loop->rebuild = true;
+}
+
+static void refused(struct rouse_loop *loop, uint32_t index, int error)
+{
+    uint32_t due = io_refused(loop, index, error);
+    if (due != 0)
+        invoke(loop, index, due);
+    loop->refusal = 0;
+}
+
+static void deliver_fetched(struct rouse_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->fetched; i++) { /* a callback may forget the rest: rouse_adopt */
+        struct rouse_event event = loop->events[i];
+        uint32_t index = ROUSE_SLOT(event.token);
+        if (index >= loop->nslots || loop->slots[index].generation != event.token >> 32) {
+            stale(loop, index);
+            continue;
+        }
+        if (event.ready & ROUSE_SPENT)
+            io_spent(loop, index);
+        if (event.result < 0)
+            refused(loop, index, event.result);
+        else
+            deliver(loop, index, event.ready & ~(uint32_t)ROUSE_SPENT);
+    }
+}
+
+/* Calls back for those that were still ready before the wait, unless the wait has told of them. */
+static void deliver_again(struct rouse_loop *loop)
+{
+    while (!slots_empty(loop->slots, SLOT_AGAIN)) {
+        uint32_t index = loop->slots[SLOT_AGAIN].next;
+        slots_unlist(loop, index);
+        io_list_if_needed(loop, index);
+        deliver(loop, index, 0);
+    }
+}
+
+static int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+{
+    int n = loop->backend->poll(loop->state, loop->changes, (int)nchanges, loop->events,
+                                (int)loop->capacity, timeout);
+    loop->counters.waits++;
+    loop->counters.wakeups += timeout != 0;
+    if (n < 0) {
+        loop->rebuild = true;
+        return loop_fail(loop, -n, "wait in the backend", 0,
+                         "run the loop again: it then opens the backend anew");
+    }
+    loop->counters.events += (uint64_t)n;
+    loop->fetched = (uint32_t)n;
+    return n;
+}
+
+/* How long the wait may sleep: until the first timer, but no longer than `timeout`. */
+static int64_t sleep_time(struct rouse_loop *loop, int64_t timeout)
+{
+    if (loop->ntimers == 0)
+        return timeout;
+    int64_t left = timers_left(loop);
+    return timeout < 0 || left < timeout ? left : timeout;
+}
+
+/* With a clock of the user's own the backend is only asked, and the clock does the sleeping. */
+static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+{
+    int n = ask(loop, nchanges, 0);
+    if (n != 0 || timeout == 0)
+        return n;
+    int64_t left = sleep_time(loop, timeout);
+    int64_t now = loop_clock(loop);
+    int64_t deadline = left < 0 || left > INT64_MAX - now ? INT64_MAX : now + left;
+    if (left != 0)
+        loop->clock.idle_until(loop->clock.context, deadline);
+    return 0;
+}
+
+/*
+ * A wait that may sleep costs more than one that may not, even if something is ready: a finite
+ * timeout sets up a timer in the kernel (114 ns of 510), and select and poll link the thread into
+ * every wait queue first. So a busy loop asks before it sleeps. To ask in vain costs a call; each
+ * miss therefore doubles the number of sleeps that must end in an event before it is tried again, and
+ * each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for timers.
+ */
+static bool asks_first(const struct rouse_loop *loop, int64_t timeout)
+{
+    bool saves = timeout > 0 || loop->ntimers != 0 || (loop->backend->traits & ROUSE_TRAIT_SCAN);
+    return saves && loop->pause == 0;
+}
+
+static int wait_for(struct rouse_loop *loop, int64_t timeout)
+{
+    if (loop->fetched == loop->capacity)
+        loop_grow(loop); /* a batch that stays as it is serves the rest in the next turn */
+    bool busy = loop->stopping || !link_empty(&loop->tasks);
+    uint32_t nchanges = io_collect(loop, &busy);
+    loop->fetched = 0;
+    if (busy)
+        timeout = 0;
+    if (loop->has_clock)
+        return wait_by_clock(loop, nchanges, timeout);
+    if (timeout == 0)
+        return ask(loop, nchanges, 0);
+    if (asks_first(loop, timeout)) {
+        int n = ask(loop, nchanges, 0);
+        if (n != 0) {
+            loop->patience /= 2;
+            return n;
+        }
+        loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
+        loop->pause = loop->patience;
+        nchanges = 0;
+    }
+    int n = ask(loop, nchanges, sleep_time(loop, timeout));
+    if (n > 0 && loop->pause > 0)
+        loop->pause--;
+    return n;
+}
+
+static int reopen(struct rouse_loop *loop)
+{
+    if (loop->backend_open)
+        loop->backend->close(loop->state);
+    memset(loop->state, 0, loop->backend->state_size);
+    int error = loop->backend->open(loop->state, &loop->setup);
+    loop->backend_open = error == 0;
+    loop->rebuild = error != 0;
+    if (error != 0)
+        return loop_fail(loop, -error, "open the backend anew", 0, "run the loop again to retry");
+    loop->counters.rebuilds++;
+    io_forget(loop);
+    return 0;
+}
+
+static int turn(struct rouse_loop *loop, int64_t timeout)
+{
+    int error = owner_check(loop);
+    if (error == 0 && loop->rebuild)
+        error = reopen(loop);
+    if (error != 0)
+        return error;
+    loop->counters.turns++;
+    hooks_run(loop, ROUSE_BEFORE_WAIT);
+    int n = wait_for(loop, timeout);
+    if (n < 0)
+        return n;
+    loop->now_known = false;
+    hooks_run(loop, ROUSE_AFTER_WAIT);
+    if (loop->backend->wake != NULL)
+        wake_collect(loop);
+    deliver_fetched(loop);
+    deliver_again(loop);
+    timers_run(loop);
+    tasks_run(loop);
+    return 0;
+}
+
+static int enter(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    if (loop->running)
+        return loop_fail(loop, EBUSY, "run the loop", 0, "it runs already: this is its callback");
+    loop->running = true;
+    loop->now_known = false;
+    loop->called = 0;
+    return 0;
+}
+
+static void leave(struct rouse_loop *loop)
+{
+    loop->running = false;
+    loop->now_known = false;
+    loop->counters.callbacks += loop->called;
+}
+
+static bool is_alive(const struct rouse_loop *loop)
+{
+    return loop->alive != 0 || !link_empty(&loop->tasks) ||
+           atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL;
+}
+
+int rouse_run(struct rouse_loop *loop)
+{
+    int error = enter(loop);
+    if (error != 0)
+        return error;
+    while (error == 0 && !loop->stopping && is_alive(loop))
+        error = turn(loop, -1);
+    leave(loop);
+    if (error != 0)
+        return error;
+    int stopped = loop->stopping;
+    loop->stopping = false;
+    return stopped;
+}
+
+int rouse_turn(struct rouse_loop *loop, int64_t timeout_ns)
+{
+    int error = enter(loop);
+    if (error != 0)
+        return error;
+    error = turn(loop, timeout_ns);
+    leave(loop);
+    loop->stopping = false;
+    return error != 0 ? error : (int)loop->called;
+}
+
+int rouse_stop(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    int error = owner_check(loop);
+    if (error == 0)
+        loop->stopping = true;
+    return error;
+}
+
+int rouse_hold(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    loop->holds++;
+    loop->alive++;
+    return 0;
+}
+
+int rouse_release(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    if (loop->holds == 0)
+        return loop_fail(loop, EINVAL, "release the loop", 0, "it is not held");
+    loop->holds--;
+    loop->alive--;
+    return 0;
+}
+
+int rouse_adopt(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    bool forked = loop->forks != owner_forks();
+    if (loop->running && !forked)
+        return -EBUSY;
+    int error = owner_enter();
+    if (error != 0)
+        return error;
+    if (forked) {
+        error = wake_renew(loop);
+        if (error != 0)
+            return error;
+    }
+    loop->owner = owner_self;
+    loop->forks = owner_forks();
+    if (!forked)
+        return 0;
+    loop->fetched = 0;
+    error = reopen(loop);
+    if (error == 0)
+        wake_again(loop);
+    return error;
+}
+
+int rouse_counters(const struct rouse_loop *loop, struct rouse_counters *counters)
+{
+    if (loop == NULL || counters == NULL || counters->size < offsetof(struct rouse_counters, turns))
+        return -EINVAL;
+    struct rouse_counters all = loop->counters;
+    all.size = counters->size;
+    all.callbacks += loop->running ? loop->called : 0;
+    all.system_calls = loop->work.system_calls;
+    all.descriptors = loop->work.descriptors;
+    all.bytes_in = loop->work.bytes_in;
+    all.bytes_out = loop->work.bytes_out;
+    all.scanned = loop->work.scanned;
+    memcpy(counters, &all, counters->size < sizeof all ? counters->size : sizeof all);
+    return 0;
+}
+
+const char *rouse_backend_name(const struct rouse_loop *loop)
+{
+    return loop == NULL ? "" : loop->backend->name;
+}
+
+const char *rouse_passed_over(const struct rouse_loop *loop)
+{
+    return loop == NULL ? "" : loop->passed_over;
+}
+
+const char *rouse_version(void)
+{
+    return ROUSE_VERSION;
+}

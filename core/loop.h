@@ -1,0 +1,166 @@
+/*
+ * The loop as its own parts see it. Everything that an event touches lies here, in the order in
+ * which it is touched: the array of events, the slot of the event, the watcher behind the slot.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ROUSE_CORE_LOOP_H
+#define ROUSE_CORE_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <rouse/backend.h>
+
+#include "config.h"
+#include "link.h"
+#include "memory.h"
+#include "slots.h"
+
+/* How many events one wait fetches, and how many changes it hands over, at most. */
+#define LOOP_BATCH 1024
+
+enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
+
+/* What rouse_error() puts into words when it is asked; until then a failure is five stores. */
+struct failure {
+    const char *tried; /* "watch descriptor %lld" */
+    const char *advice;
+    long long subject;
+    int error;
+};
+
+struct heap_entry {
+    int64_t key; /* the deadline when it was filed; the timer's own may be later */
+    struct rouse_timer *timer;
+};
+
+struct rouse_loop {
+    /* The wait. */
+    const struct rouse_backend *backend;
+    void *state;
+    struct rouse_change *changes;
+    struct rouse_event *events;
+    uint32_t capacity; /* of both */
+    uint32_t fetched;  /* events of this turn */
+    uint8_t patience;  /* see wait_first() in loop.c */
+    uint8_t pause;
+    bool backend_open;
+    bool rebuild; /* open the backend anew before the next wait */
+
+    /* Descriptors. */
+    struct slot *slots; /* the first two are the heads of the lists; see slots.h */
+    uint32_t nslots;
+    uint32_t *fd_slots; /* by descriptor: its slot, or 0; see fdmap.c */
+    uint32_t nfds;
+    const struct rouse_system *system;
+
+    /* The callback in progress. */
+    struct rouse_io *current;
+    uint32_t told; /* the directions of which `current` has said what became of them */
+    int refusal;   /* the -errno of rouse_io_error() */
+
+    /* Who may call, and what is left to do. */
+    uintptr_t owner; /* owner_self of the owning thread */
+    uintptr_t forks; /* owner_forks() of the owning process */
+    bool running;
+    bool stopping;
+    bool now_known; /* `now` was read in this turn */
+    bool has_clock;
+    uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
+    uint32_t holds;
+    uint32_t called; /* callbacks of this turn, for rouse_turn() */
+    int64_t now;    /* as read in this turn */
+    int64_t latest; /* as read last; no later reading is before it */
+    struct rouse_clock clock;
+
+    /* Timers. */
+    struct heap_entry *heap;
+    uint32_t ntimers;
+    uint32_t timers_capacity;
+    uint32_t timer_sequence;
+
+    /* Tasks and hooks. */
+    struct rouse_link tasks;
+    struct rouse_link hooks[3]; /* by enum rouse_moment */
+
+    /* Wakes: the only part that other threads touch. */
+    _Atomic(bool) woken;      /* a wake is on its way: who finds it set has nothing to do */
+    _Atomic(bool) wake_asked; /* by rouse_wake(), so that its hooks are called */
+    _Atomic(struct rouse_task *) posted; /* a stack, the last posted first */
+    rouse_fd notifier[2];                /* what the loop watches, what a waker writes to */
+    struct rouse_io notifier_io;
+
+    struct rouse_setup setup;
+    struct rouse_counters counters;
+    struct rouse_work work;
+    struct failure failure;
+    char words[256];
+    char passed_over[512];
+};
+
+/* error.c: records a failure and returns -error. */
+int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
+              const char *advice);
+
+/* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words belong
+ * to the owner's thread. */
+extern _Thread_local uintptr_t owner_self;
+int owner_enter(void);
+uintptr_t owner_forks(void);
+int owner_refuse(const struct rouse_loop *loop);
+
+static inline int owner_check(const struct rouse_loop *loop)
+{
+    return loop->owner == owner_self ? 0 : owner_refuse(loop);
+}
+
+/* registry.c */
+int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why, size_t size);
+void registry_close(struct rouse_loop *loop);
+
+/* system_posix.c */
+extern const struct rouse_system system_table;
+
+/* notifier_*.c: a descriptor that becomes readable when another thread rings it. */
+int notifier_open(rouse_fd fds[2]);
+int notifier_renew(rouse_fd fds[2]);
+void notifier_close(rouse_fd fds[2]);
+void notifier_ring(const rouse_fd fds[2]); /* async-signal-safe */
+void notifier_silence(const rouse_fd fds[2]);
+
+/* wake.c */
+int wake_open(struct rouse_loop *loop);
+void wake_close(struct rouse_loop *loop);
+int wake_renew(struct rouse_loop *loop);
+void wake_again(struct rouse_loop *loop);
+void wake_take_posted(struct rouse_loop *loop);
+void wake_collect(struct rouse_loop *loop);
+
+/* io.c */
+uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error);
+void io_unwanted(struct rouse_loop *loop, uint32_t index);
+void io_spent(struct rouse_loop *loop, uint32_t index);
+void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready);
+void io_list_if_needed(struct rouse_loop *loop, uint32_t index);
+uint32_t io_collect(struct rouse_loop *loop, bool *busy);
+void io_forget(struct rouse_loop *loop);
+void io_detach(struct rouse_loop *loop);
+
+/* timers.c */
+int64_t timers_left(struct rouse_loop *loop);
+void timers_run(struct rouse_loop *loop);
+void timers_detach(struct rouse_loop *loop);
+
+/* tasks.c, hooks.c */
+void tasks_run(struct rouse_loop *loop);
+void tasks_detach(struct rouse_loop *loop);
+void hooks_run(struct rouse_loop *loop, enum rouse_moment moment);
+void hooks_detach(struct rouse_loop *loop);
+
+/* loop.c */
+int loop_grow(struct rouse_loop *loop);
+int64_t loop_clock(struct rouse_loop *loop);
+int64_t loop_now(struct rouse_loop *loop);
+
+#endif

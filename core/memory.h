@@ -1,0 +1,27 @@
+/*
+ * Tables that grow through the caller's allocator.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ROUSE_CORE_MEMORY_H
+#define ROUSE_CORE_MEMORY_H
+
+#include <stdint.h>
+
+#include <rouse.h>
+
+/* With how many entries every table starts; 1 in the tests, so that every growth path runs. */
+#ifndef ROUSE_INITIAL_CAPACITY
+#define ROUSE_INITIAL_CAPACITY 32
+#endif
+
+extern const struct rouse_allocator memory_default;
+
+/* Makes room for at least `need` items of `item` bytes in `*array`. The new ones are not cleared. 0, or
+ * -ENOMEM with everything as it was. */
+int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t *capacity,
+                uint32_t need, size_t item);
+
+void memory_free(const struct rouse_allocator *allocator, void *array, size_t size);
+
+#endif

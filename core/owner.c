@@ -1,0 +1,54 @@
+/*
+ * Who may call. A loop belongs to one thread of one process, and each call of the API checks it,
+ * without a system call: every thread that owns a loop has a number of its own in a thread-local
+ * variable, which is compared with the loop's. In a forked child, the thread that forked is the only one
+ * left, and its number is wiped by a handler that runs inside fork(): all loops that it owned are
+ * then somebody else's, until it adopts them. vfork() and a bare clone() run no such handler; a
+ * child of those must not touch a loop.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "loop.h"
+
+_Thread_local uintptr_t owner_self;
+
+static _Atomic(uintptr_t) last_number;
+static _Atomic(uintptr_t) forks; /* how often an ancestor of this process has forked to become it */
+static pthread_once_t watched = PTHREAD_ONCE_INIT;
+static int watch_error;
+
+static void forked(void)
+{
+    owner_self = 0;
+    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+    watch_error = pthread_atfork(NULL, NULL, forked);
+}
+
+/* Gives the calling thread a number. */
+int owner_enter(void)
+{
+    pthread_once(&watched, watch_forks);
+    if (watch_error != 0)
+        return -watch_error;
+    if (owner_self == 0)
+        owner_self = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
+    return 0;
+}
+
+uintptr_t owner_forks(void)
+{
+    return atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+int owner_refuse(const struct rouse_loop *loop)
+{
+    return loop->forks != owner_forks() ? -ECHILD : -EPERM;
+}

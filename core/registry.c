@@ -1,0 +1,180 @@
+/*
+ * Which backend runs: the caller's own, or the first of a list of names that can be opened. A list says
+ * of each that it passed over why; a single name is an order, and fails in words.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* secure_getenv */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop.h"
+
+ROUSE_BACKEND_DECLARATIONS
+
+static const struct rouse_rung rungs[] = {ROUSE_RUNGS};
+enum { RUNGS = sizeof rungs / sizeof *rungs };
+
+const struct rouse_rung *rouse_rung(unsigned index)
+{
+    return index < RUNGS ? &rungs[index] : NULL;
+}
+
+/* Words, cut where the room ends. */
+struct text {
+    char *at;
+    size_t left;
+};
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static void add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(text->at, text->left, format, arguments);
+    va_end(arguments);
+    size_t written = n < 0 ? 0 : (size_t)n;
+    if (written >= text->left)
+        written = text->left > 0 ? text->left - 1 : 0;
+    text->at += written;
+    text->left -= written;
+}
+
+static void add_rungs(struct text *text)
+{
+    add(text, "there are");
+    const char *between = " ";
+    for (int i = 0; i < RUNGS; i++)
+        if (rungs[i].backend != NULL) {
+            add(text, "%s%s", between, rungs[i].name);
+            between = ", ";
+        }
+    for (int i = 0; i < RUNGS; i++)
+        if (rungs[i].backend == NULL)
+            add(text, "; %s is missing: %s", rungs[i].name, rungs[i].missing);
+}
+
+/* Opens `backend` for the loop, with a wake that it can watch. On failure nothing is held. */
+static int try_backend(struct rouse_loop *loop, const struct rouse_backend *backend,
+                       struct text *why)
+{
+    if (backend->abi != ROUSE_BACKEND_ABI) {
+        add(why, "written for version %u of the contract, this is %u", (unsigned)backend->abi,
+            (unsigned)ROUSE_BACKEND_ABI);
+        return -ENOTSUP;
+    }
+    const struct rouse_allocator *allocator = &loop->setup.allocator;
+    size_t size = backend->state_size != 0 ? backend->state_size : 1;
+    char words[128] = "";
+    int error = -ENOMEM;
+    loop->setup.why = words;
+    loop->setup.why_size = sizeof words;
+    loop->backend = backend;
+    loop->system = backend->system != NULL ? backend->system : &system_table;
+    loop->state = allocator->resize(allocator->context, NULL, 0, size);
+    if (loop->state != NULL) {
+        memset(loop->state, 0, size);
+        error = backend->open(loop->state, &loop->setup);
+        if (error == 0) {
+            loop->backend_open = true;
+            error = wake_open(loop);
+            if (error == 0) {
+                loop->setup.why_size = 0;
+                return 0;
+            }
+            snprintf(words, sizeof words, "%s", rouse_error(loop));
+            backend->close(loop->state);
+            loop->backend_open = false;
+        }
+        memory_free(allocator, loop->state, size);
+        loop->state = NULL;
+    }
+    add(why, "%s", words[0] != '\0' ? words : strerror(-error));
+    return error;
+}
+
+static int try_name(struct rouse_loop *loop, const char *name, size_t length, struct text *why)
+{
+    for (int i = 0; i < RUNGS; i++) {
+        if (strlen(rungs[i].name) != length || memcmp(rungs[i].name, name, length) != 0)
+            continue;
+        if (rungs[i].backend != NULL)
+            return try_backend(loop, rungs[i].backend, why);
+        add(why, "%s", rungs[i].missing);
+        return -ENOENT;
+    }
+    add(why, "not a backend of this library");
+    return -ENOENT;
+}
+
+/* Tries the names of a list in turn; what was passed over stays in `words`, a line for each. */
+static int try_list(struct rouse_loop *loop, const char *list, struct text *words)
+{
+    int error = -ENOENT;
+    while (*list != '\0') {
+        size_t length = strcspn(list, ",");
+        if (length > 0) {
+            struct text before = *words;
+            add(words, "%.*s: ", (int)length, list);
+            error = try_name(loop, list, length, words);
+            if (error == 0) {
+                *before.at = '\0';
+                return 0;
+            }
+            add(words, "\n");
+        }
+        list += length + (list[length] == ',');
+    }
+    return error;
+}
+
+static int try_default(struct rouse_loop *loop, struct text *words)
+{
+    int error = -ENOENT;
+    for (int i = 0; i < RUNGS; i++) {
+        if (rungs[i].backend != NULL && (rungs[i].backend->traits & ROUSE_TRAIT_LESSON))
+            continue;
+        struct text before = *words;
+        add(words, "%s: ", rungs[i].name);
+        error = try_name(loop, rungs[i].name, strlen(rungs[i].name), words);
+        if (error == 0) {
+            *before.at = '\0';
+            return 0;
+        }
+        add(words, "\n");
+    }
+    return error;
+}
+
+int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why, size_t size)
+{
+    struct text text = {why, size};
+    if (config->own != NULL)
+        return try_backend(loop, config->own, &text);
+    const char *list = config->backend != NULL ? config->backend : ROUSE_GETENV("ROUSE_BACKEND");
+    struct text words = {loop->passed_over, sizeof loop->passed_over};
+    int error = list != NULL && *list != '\0' ? try_list(loop, list, &words)
+                                              : try_default(loop, &words);
+    if (error == 0)
+        return 0;
+    size_t length = strlen(loop->passed_over);
+    while (length > 0 && loop->passed_over[length - 1] == '\n')
+        length--;
+    add(&text, "%.*s; ", (int)length, loop->passed_over);
+    add_rungs(&text);
+    return error;
+}
+
+void registry_close(struct rouse_loop *loop)
+{
+    size_t size = loop->backend->state_size != 0 ? loop->backend->state_size : 1;
+    if (loop->backend_open)
+        loop->backend->close(loop->state);
+    wake_close(loop);
+    memory_free(&loop->setup.allocator, loop->state, size);
+}

@@ -1,0 +1,131 @@
+/*
+ * The system calls that the loop makes for its user, on POSIX. Sockets are read and written by recv
+ * and send: these can be told not to block whatever O_NONBLOCK says, which is shared with every
+ * duplicate of the descriptor and so is not ours to change, and not to raise SIGPIPE. Pipes and
+ * terminals know neither.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* accept4, O_DIRECT */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop.h"
+
+#ifndef O_DIRECT
+#define O_DIRECT 0
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE, set by kind(), does its work */
+#endif
+
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int check(rouse_fd fd)
+{
+    return fd >= 0 && fcntl(fd, F_GETFD) != -1 ? 0 : -EBADF;
+}
+
+/*
+ * Only where bytes run together does a short count say that nothing is left. That is TCP, not every stream
+ * socket: a read from a unix stream stops behind each message that carried descriptors, and SCTP
+ * keeps records. It is a plain pipe, not one in packet mode (O_DIRECT).
+ */
+static int kind(rouse_fd fd)
+{
+    int type = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) == 0) {
+#ifdef SO_NOSIGPIPE
+        setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+        int protocol = 0;
+#ifdef SO_PROTOCOL
+        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &(socklen_t){sizeof protocol});
+#endif
+        return protocol == IPPROTO_TCP ? ROUSE_KIND_STREAM : ROUSE_KIND_SOCKET;
+    }
+    struct stat status;
+    int flags = fcntl(fd, F_GETFL);
+    bool pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+    return pipe && flags != -1 && !(flags & O_DIRECT) ? ROUSE_KIND_PIPE : ROUSE_KIND_OTHER;
+}
+
+static bool is_socket(int kind)
+{
+    return kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_SOCKET;
+}
+
+static ssize_t read_some(rouse_fd fd, int kind, void *buffer, size_t size)
+{
+    ssize_t n = is_socket(kind) ? recv(fd, buffer, size, MSG_DONTWAIT) : read(fd, buffer, size);
+    return n >= 0 ? n : -errno;
+}
+
+static ssize_t write_some(rouse_fd fd, int kind, const void *data, size_t size)
+{
+    ssize_t n = is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                : write(fd, data, size);
+    return n >= 0 ? n : -errno;
+}
+
+/* Listeners that block would make accept() wait when the client has gone meanwhile; that is the
+ * caller's to prevent (rouse_nonblock), as on every system. */
+static int accept_one(rouse_fd fd, rouse_fd *accepted)
+{
+#if ROUSE_HAVE_ACCEPT4
+    int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int client = accept(fd, NULL, NULL);
+    if (client >= 0) {
+        fcntl(client, F_SETFD, FD_CLOEXEC);
+        fcntl(client, F_SETFL, fcntl(client, F_GETFL) | O_NONBLOCK);
+    }
+#endif
+    if (client < 0)
+        return -errno;
+    *accepted = client;
+    return 0;
+}
+
+static int take_error(rouse_fd fd)
+{
+    int error = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}) != 0)
+        return -errno;
+    return -error;
+}
+
+/* Never again after EINTR: the number may be somebody else's by then. */
+static int close_once(rouse_fd fd)
+{
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
+}
+
+const struct rouse_system system_table = {
+    .now = now,
+    .check = check,
+    .kind = kind,
+    .read = read_some,
+    .write = write_some,
+    .accept = accept_one,
+    .take_error = take_error,
+    .close = close_once,
+};
+
+int rouse_nonblock(rouse_fd fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags == -1 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1))
+        return -errno;
+    return 0;
+}

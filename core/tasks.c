@@ -1,0 +1,75 @@
+/*
+ * Tasks: one call each, at the end of the turn. Those that wait when the phase begins are taken off the
+ * queue at once, so that a task that defers another one, or itself, cannot keep the loop from its
+ * descriptors.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+
+#include "loop.h"
+#include "task.h"
+
+void rouse_task_init(struct rouse_task *task, void (*fn)(struct rouse_task *task))
+{
+    *task = (struct rouse_task){.fn = fn};
+}
+
+int rouse_defer(struct rouse_loop *loop, struct rouse_task *task)
+{
+    if (loop == NULL || task == NULL)
+        return -EINVAL;
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    if (task->fn == NULL)
+        return loop_fail(loop, EINVAL, "defer a task", 0, "give rouse_task_init() a callback");
+    if (task_claim(task))
+        return loop_fail(loop, EALREADY, "defer a task", 0, "it waits already");
+    task->loop = loop;
+    link_append(&loop->tasks, &task->link);
+    return 0;
+}
+
+int rouse_task_cancel(struct rouse_task *task)
+{
+    if (task == NULL)
+        return -EINVAL;
+    if (!task_waits(task))
+        return 0;
+    int error = owner_check(task->loop);
+    if (error != 0)
+        return error;
+    if (task->link.next == NULL) /* on the stack of what was posted */
+        wake_take_posted(task->loop);
+    if (task->link.next == NULL)
+        return loop_fail(task->loop, EBUSY, "cancel a task", 0, "another thread is posting it");
+    link_remove(&task->link);
+    task_release(task);
+    return 0;
+}
+
+void tasks_run(struct rouse_loop *loop)
+{
+    if (link_empty(&loop->tasks))
+        return;
+    struct rouse_link waiting;
+    link_take(&waiting, &loop->tasks);
+    while (!link_empty(&waiting)) {
+        struct rouse_task *task = LINK_OWNER(waiting.next, struct rouse_task, link);
+        link_remove(&task->link);
+        task_release(task);
+        loop->called++;
+        task->fn(task);
+    }
+}
+
+void tasks_detach(struct rouse_loop *loop)
+{
+    wake_take_posted(loop);
+    while (!link_empty(&loop->tasks)) {
+        struct rouse_task *task = LINK_OWNER(loop->tasks.next, struct rouse_task, link);
+        link_remove(&task->link);
+        task_release(task);
+    }
+}

@@ -1,0 +1,132 @@
+/*
+ * rouse_read, rouse_write, rouse_accept: the system calls, and what their results say of the
+ * descriptor. An edge is told once; who does not know whether he has drained a direction must ask
+ * again, or hang. These know:
+ *
+ *   EAGAIN has drained it, always.
+ *   A short count has, on TCP and on plain pipes only; and for READ only if neither the peer's end nor
+ *   an error was reported, which would still be waiting behind the data and would never be told
+ *   again, and no urgent data, at whose mark a read stops short. On everything else a short count says
+ *   nothing: datagrams and records end where they end, and a read from a unix stream stops behind
+ *   passed descriptors.
+ *   Anything else has not: the end of a stream and errors stay, as they do for a level watcher.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io.h"
+
+/* Nothing is left to read or write: waits for the next edge. With READ goes what made a short count
+ * doubtful. */
+static void drained(struct slot *slot, uint32_t directions)
+{
+    if (directions & ROUSE_READ) {
+        directions |= ROUSE_HANGUP | ROUSE_ERROR;
+        if (!(slot->want & ROUSE_PRIORITY))
+            directions |= ROUSE_PRIORITY;
+    }
+    slot->ready &= (uint8_t)~directions;
+}
+
+static void say(struct rouse_io *io, uint32_t directions)
+{
+    if (io->loop->current == io)
+        io->loop->told |= directions;
+}
+
+static struct slot *slot_of(const struct rouse_io *io)
+{
+    return &io->loop->slots[io->slot];
+}
+
+void rouse_io_drained(struct rouse_io *io, uint32_t directions)
+{
+    if (io_check(io) != 0)
+        return;
+    directions &= LOOP_DIRECTIONS;
+    say(io, directions);
+    if (!(slot_of(io)->state & SLOT_ALWAYS))
+        drained(slot_of(io), directions);
+}
+
+static int kind_of(struct rouse_io *io)
+{
+    int kind = (int)(io->flags & IO_KIND);
+    if (kind == 0) {
+        kind = io->loop->system->kind(io->fd);
+        io->flags |= (uint32_t)kind;
+    }
+    return kind;
+}
+
+/* Notes what `n`, the result of an attempt to move `size` bytes, says of a direction. */
+static void note(struct rouse_io *io, int kind, uint32_t direction, ssize_t n, size_t size)
+{
+    struct slot *slot = slot_of(io);
+    say(io, direction);
+    if (slot->ready == 0 || slot->state & SLOT_ALWAYS)
+        return;
+    if (n == -EAGAIN || n == -EWOULDBLOCK) {
+        drained(slot, direction);
+        return;
+    }
+    if (n <= 0) {
+        if (direction == ROUSE_READ)
+            slot->ready &= (uint8_t) ~(ROUSE_HANGUP | ROUSE_ERROR);
+        return;
+    }
+    bool short_count = (size_t)n < size && (kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_PIPE);
+    uint32_t doubt = direction == ROUSE_READ ? ROUSE_HANGUP | ROUSE_ERROR | ROUSE_PRIORITY : 0;
+    if (short_count && !(slot->ready & doubt))
+        slot->ready &= (uint8_t)~direction;
+}
+
+ssize_t rouse_read(struct rouse_io *io, void *buffer, size_t size)
+{
+    int error = io_check(io);
+    if (error != 0)
+        return error;
+    int kind = kind_of(io);
+    ssize_t n;
+    do
+        n = io->loop->system->read(io->fd, kind, buffer, size);
+    while (n == -EINTR);
+    note(io, kind, ROUSE_READ, n, size);
+    return n;
+}
+
+ssize_t rouse_write(struct rouse_io *io, const void *data, size_t size)
+{
+    int error = io_check(io);
+    if (error != 0)
+        return error;
+    int kind = kind_of(io);
+    ssize_t n;
+    do
+        n = io->loop->system->write(io->fd, kind, data, size);
+    while (n == -EINTR);
+    note(io, kind, ROUSE_WRITE, n, size);
+    return n;
+}
+
+int rouse_accept(struct rouse_io *io, rouse_fd *fd)
+{
+    int error = io_check(io);
+    if (error != 0)
+        return error;
+    do
+        error = io->loop->system->accept(io->fd, fd);
+    while (error == -EINTR || error == -ECONNABORTED);
+    note(io, ROUSE_KIND_OTHER, ROUSE_READ, error != 0 ? error : 1, 1);
+    if (error != 0 && error != -EAGAIN && error != -EWOULDBLOCK)
+        loop_fail(io->loop, -error, "accept a connection on descriptor %lld", io->fd,
+                  error == -EMFILE || error == -ENFILE
+                      ? "pause the listener until a descriptor has been closed"
+                      : NULL);
+    return error;
+}
+
+int rouse_connect_result(struct rouse_io *io)
+{
+    int error = io_check(io);
+    return error != 0 ? error : io->loop->system->take_error(io->fd);
+}

@@ -1,0 +1,124 @@
+/*
+ * Wakes and posts: the one door by which other threads and signal handlers reach a loop.
+ *
+ * A wake sets a flag, and rings the notifier only if it was not set: a wake that finds another one
+ * pending costs one atomic exchange. A post first pushes its task onto a stack by compare and swap,
+ * then wakes. The loop clears the flag before it looks at the stack, never after: so whatever
+ * was pushed before a flag that was found set is seen by the loop that clears it, and the last wake
+ * is always followed by a look. Both sides use read-modify-write operations on the flag: a plain load could
+ * be early on a processor with weak ordering.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+
+#include "loop.h"
+#include "task.h"
+
+static void ring(struct rouse_loop *loop)
+{
+    if (atomic_exchange_explicit(&loop->woken, true, memory_order_acq_rel))
+        return;
+    int kept = errno;
+    if (loop->backend->wake != NULL)
+        loop->backend->wake(loop->state);
+    else
+        notifier_ring(loop->notifier);
+    errno = kept;
+}
+
+int rouse_wake(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    atomic_store_explicit(&loop->wake_asked, true, memory_order_release);
+    ring(loop);
+    return 0;
+}
+
+int rouse_post(struct rouse_loop *loop, struct rouse_task *task)
+{
+    if (loop == NULL || task == NULL || task->fn == NULL)
+        return -EINVAL;
+    if (task_claim(task))
+        return -EALREADY;
+    task->loop = loop;
+    struct rouse_task *top = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    do
+        task->posted = top;
+    while (!atomic_compare_exchange_weak_explicit(&loop->posted, &top, task, memory_order_release,
+                                                  memory_order_relaxed));
+    ring(loop);
+    return 0;
+}
+
+/* Moves what was posted behind the tasks that wait already, first posted first. */
+void wake_take_posted(struct rouse_loop *loop)
+{
+    struct rouse_task *stack = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
+    struct rouse_link *end = loop->tasks.previous;
+    while (stack != NULL) {
+        struct rouse_task *task = stack;
+        stack = task->posted;
+        link_append(end->next, &task->link); /* before what was moved already: the last is on top */
+    }
+}
+
+/* After a ring: clears the flag, then takes over what was announced. */
+void wake_collect(struct rouse_loop *loop)
+{
+    atomic_exchange_explicit(&loop->woken, false, memory_order_acq_rel);
+    wake_take_posted(loop);
+    if (atomic_exchange_explicit(&loop->wake_asked, false, memory_order_acq_rel))
+        hooks_run(loop, ROUSE_ON_WAKE);
+}
+
+/* The loop's own watcher. Reading the notifier comes before clearing the flag: a waker in between
+ * finds the flag set and does not ring, and what it pushed is seen. */
+static void rung(struct rouse_io *io, uint32_t ready)
+{
+    (void)ready;
+    struct rouse_loop *loop = io->loop;
+    if (!(loop->backend->traits & ROUSE_TRAIT_EDGE))
+        notifier_silence(loop->notifier);
+    rouse_io_drained(io, ROUSE_READ);
+    loop->called--; /* the callbacks that count are the user's */
+    wake_collect(loop);
+}
+
+/* Watches the notifier, unless the backend can be woken otherwise. */
+int wake_open(struct rouse_loop *loop)
+{
+    loop->notifier[0] = loop->notifier[1] = -1;
+    if (loop->backend->wake != NULL)
+        return 0;
+    int error = notifier_open(loop->notifier);
+    if (error != 0)
+        return loop_fail(loop, -error, "make a descriptor to be woken by", 0,
+                         "close others or raise the limit (ulimit -n)");
+    rouse_io_init(&loop->notifier_io, rung);
+    rouse_io_unref(&loop->notifier_io);
+    error = rouse_io_start(loop, &loop->notifier_io, loop->notifier[0], ROUSE_READ | ROUSE_EDGE);
+    if (error != 0)
+        notifier_close(loop->notifier);
+    return error;
+}
+
+void wake_close(struct rouse_loop *loop)
+{
+    if (loop->notifier[0] >= 0)
+        notifier_close(loop->notifier);
+}
+
+/* In a forked child, first: a notifier of its own, for the old one is the parent's too. */
+int wake_renew(struct rouse_loop *loop)
+{
+    return loop->backend->wake != NULL ? 0 : notifier_renew(loop->notifier);
+}
+
+/* And last: a wake that was pending is rung again, or its flag would silence all that follow. */
+void wake_again(struct rouse_loop *loop)
+{
+    if (atomic_exchange_explicit(&loop->woken, false, memory_order_acq_rel))
+        ring(loop);
+}
