@@ -97,10 +97,12 @@ static int epoll_apply(void *opaque, const struct rouse_change *change)
     return error == ENOENT ? -EBADF : -error;
 }
 
-static int epoll_sleep(struct epoll_state *state, struct epoll_event *ready, int count, int64_t ns)
+/* A finite timeout is in nanoseconds since Linux 5.11, and in milliseconds before. */
+APART static int epoll_sleep(struct epoll_state *state, struct epoll_event *ready, int count,
+                             int64_t ns)
 {
 #if ROUSE_HAVE_EPOLL_PWAIT2
-    if (ns > 0 && !state->coarse) {
+    if (!state->coarse) {
         struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
                                    .tv_nsec = (long)(ns % 1000000000)};
         int n = epoll_pwait2(state->fd, ready, count, &timeout, NULL);
@@ -117,30 +119,29 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
                       struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     struct epoll_state *state = opaque;
-    int refused = support_apply(state, epoll_apply, changes, nchanges, events);
-    if (refused > 0)
-        timeout_ns = 0;
-    if (refused == nevents)
-        return refused;
+    if (nchanges > 0)
+        return support_apply(state, epoll_apply, epoll_poll, changes, nchanges, events, nevents,
+                             timeout_ns);
 
     /* The kernel's events are no larger than ours. They are fetched into the end of the caller's array and
      * widened from its beginning, where each has been read before it is overwritten. */
-    events += refused;
-    nevents -= refused;
     size_t spare = (size_t)nevents * (sizeof *events - sizeof(struct epoll_event));
     struct epoll_event *ready = (struct epoll_event *)(void *)((char *)events + spare);
-    int n = epoll_sleep(state, ready, nevents, timeout_ns);
+    int n = timeout_ns > 0 ? epoll_sleep(state, ready, nevents, timeout_ns)
+                           : epoll_wait(state->fd, ready, nevents, timeout_ns < 0 ? -1 : 0);
 
     state->work->system_calls++;
     if (n < 0)
-        return errno == EINTR ? refused : -errno;
+        return errno == EINTR ? 0 : -errno;
     state->work->bytes_out += (uint64_t)n * sizeof *ready;
     state->work->scanned += (uint64_t)n;
     for (int i = 0; i < n; i++) {
         struct epoll_event event = ready[i];
-        events[i] = (struct rouse_event){.token = event.data.u64, .ready = from_epoll(event.events)};
+        events[i].token = event.data.u64;
+        events[i].ready = from_epoll(event.events);
+        events[i].result = 0;
     }
-    return refused + n;
+    return n;
 }
 
 const struct rouse_backend epoll_backend = {

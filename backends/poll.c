@@ -156,11 +156,9 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
                      struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     struct poll_state *state = opaque;
-    int refused = support_apply(state, poll_apply, changes, nchanges, events);
-    if (refused > 0)
-        timeout_ns = 0;
-    if (refused == nevents)
-        return refused;
+    if (nchanges > 0)
+        return support_apply(state, poll_apply, poll_poll, changes, nchanges, events, nevents,
+                             timeout_ns);
 
 #if ROUSE_HAVE_PPOLL
     int64_t ns = support_round_up(timeout_ns, 1, INT64_MAX);
@@ -177,9 +175,9 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
     if (n < 0 && errno != EINTR)
         return -errno;
     if (n <= 0)
-        return refused;
+        return 0;
     state->work->bytes_out += (uint64_t)state->count * sizeof state->entries->revents;
-    return refused + poll_collect(state, n, events + refused, nevents - refused);
+    return poll_collect(state, n, events, nevents);
 }
 
 const struct rouse_backend poll_backend = {

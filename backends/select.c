@@ -148,11 +148,9 @@ static int select_poll(void *opaque, const struct rouse_change *changes, int nch
                        struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     struct select_state *state = opaque;
-    int refused = support_apply(state, select_apply, changes, nchanges, events);
-    if (refused > 0)
-        timeout_ns = 0;
-    if (refused == nevents)
-        return refused;
+    if (nchanges > 0)
+        return support_apply(state, select_apply, select_poll, changes, nchanges, events, nevents,
+                             timeout_ns);
 
     fd_set answer[SETS] = {state->wanted[0], state->wanted[1], state->wanted[2]};
     int64_t us = support_round_up(timeout_ns, 1000, (int64_t)INT32_MAX * 1000);
@@ -166,13 +164,13 @@ static int select_poll(void *opaque, const struct rouse_change *changes, int nch
     state->work->descriptors += (uint64_t)state->bound;
     state->work->bytes_in += (uint64_t)bytes;
     if (n < 0 && errno == EBADF)
-        return refused + select_find_closed(state, events + refused, nevents - refused);
+        return select_find_closed(state, events, nevents);
     if (n < 0 && errno != EINTR)
         return -errno;
     if (n <= 0) /* the answer is undefined, or still the question */
-        return refused;
+        return 0;
     state->work->bytes_out += (uint64_t)bytes;
-    return refused + select_collect(state, answer, n, events + refused, nevents - refused);
+    return select_collect(state, answer, n, events, nevents);
 }
 
 const struct rouse_backend select_backend = {

@@ -13,11 +13,22 @@
 #include "config.h"
 #include "memory.h"
 
-/* Applies each change; those refused become the first events. Returns how many. */
-static inline int support_apply(void *state,
-                                int (*apply)(void *state, const struct rouse_change *change),
-                                const struct rouse_change *changes, int nchanges,
-                                struct rouse_event *events)
+/* Off the path of an event: kept out of the function that waits. */
+#if defined(__GNUC__)
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
+typedef int support_apply_one(void *state, const struct rouse_change *change);
+typedef int support_poll(void *state, const struct rouse_change *changes, int nchanges,
+                         struct rouse_event *events, int nevents, int64_t timeout_ns);
+
+/* Applies each change; those refused become the first events. What is left of the array is for the
+ * same call without changes, which then does not sleep. */
+APART static int support_apply(void *state, support_apply_one *apply,
+                               support_poll *poll, const struct rouse_change *changes, int nchanges,
+                               struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     int refused = 0;
     for (int i = 0; i < nchanges; i++) {
@@ -25,7 +36,11 @@ static inline int support_apply(void *state,
         if (error != 0)
             events[refused++] = (struct rouse_event){changes[i].token, ROUSE_ERROR, error};
     }
-    return refused;
+    if (refused == nevents)
+        return refused;
+    int n = poll(state, NULL, 0, events + refused, nevents - refused,
+                 refused > 0 ? 0 : timeout_ns);
+    return n < 0 ? n : refused + n;
 }
 
 /* A timeout in units of `unit` nanoseconds: rounded up, so that nothing is early; at most `most`; negative

@@ -10,7 +10,7 @@
 
 #include "loop.h"
 
-int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
+COLD int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
               const char *advice)
 {
     loop->failure = (struct failure){tried, advice, subject, error};

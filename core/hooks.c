@@ -29,6 +29,7 @@ int rouse_hook_start(struct rouse_loop *loop, struct rouse_hook *hook, enum rous
         return loop_fail(loop, EBUSY, tried, 0, "it is started already");
     hook->loop = loop;
     link_append(&loop->hooks[moment], &hook->link);
+    loop->agenda |= AGENDA_HOOKS;
     return 0;
 }
 
@@ -47,8 +48,6 @@ int rouse_hook_stop(struct rouse_hook *hook)
 void hooks_run(struct rouse_loop *loop, enum rouse_moment moment)
 {
     struct rouse_link *hooks = &loop->hooks[moment];
-    if (link_empty(hooks))
-        return;
     struct rouse_link waiting;
     link_take(&waiting, hooks);
     while (!link_empty(&waiting)) {

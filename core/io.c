@@ -203,9 +203,9 @@ int rouse_io_active(const struct rouse_io *io)
     return io != NULL && io->slot != 0;
 }
 
-/* Before the wait: turns the PENDING list into changes, and moves what is still ready to AGAIN. Sets
- * `busy` if the wait may not sleep. What does not fit in one batch follows in the next turn. */
-uint32_t io_collect(struct rouse_loop *loop, bool *busy)
+/* Before the wait: turns the PENDING list into changes, and moves what is still ready to AGAIN. What
+ * does not fit in one batch follows in the next turn. Returns the number of changes. */
+uint32_t io_collect(struct rouse_loop *loop)
 {
     uint32_t n = 0;
     while (!slots_empty(loop->slots, SLOT_PENDING)) {
@@ -213,10 +213,8 @@ uint32_t io_collect(struct rouse_loop *loop, bool *busy)
         struct slot *slot = &loop->slots[index];
         uint32_t want = target(loop, slot);
         if (want != slot->held) {
-            if (n == loop->capacity && loop_grow(loop) != 0) {
-                *busy = true;
+            if (n == loop->capacity && loop_grow(loop) != 0)
                 break;
-            }
             loop->changes[n++] = (struct rouse_change){
                 .fd = slot->of.io->fd,
                 .had = slot->held,
@@ -228,10 +226,8 @@ uint32_t io_collect(struct rouse_loop *loop, bool *busy)
         }
         slot->state &= (uint8_t)~SLOT_SHRINK;
         slots_unlist(loop, index);
-        if (still_due(slot) != 0) {
+        if (still_due(slot) != 0)
             slots_list(loop, index, SLOT_AGAIN);
-            *busy = true;
-        }
     }
     loop->counters.changes_sent += n;
     return n;
@@ -297,6 +293,7 @@ void io_forget(struct rouse_loop *loop)
         slot->held = 0;
         if (!(slot->state & SLOT_ALWAYS))
             slot->ready = 0;
+        slots_unlist(loop, index); /* from AGAIN too, which a wait that failed left behind */
         io_list_if_needed(loop, index);
     }
 }

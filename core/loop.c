@@ -11,7 +11,7 @@
 #include "io.h"
 
 /* Room for more events and changes; both are in one block, changes first. */
-int loop_grow(struct rouse_loop *loop)
+COLD int loop_grow(struct rouse_loop *loop)
 {
     if (loop->capacity >= LOOP_BATCH)
         return -ENOBUFS;
@@ -28,7 +28,7 @@ int loop_grow(struct rouse_loop *loop)
 /* Reads the clock. One that steps back stands still instead. */
 int64_t loop_clock(struct rouse_loop *loop)
 {
-    int64_t now = loop->has_clock ? loop->clock.now(loop->clock.context) : loop->system->now();
+    int64_t now = loop->agenda & AGENDA_CLOCK ? loop->clock.now(loop->clock.context) : loop->system->now();
     if (now > loop->latest)
         loop->latest = now;
     return loop->latest;
@@ -52,24 +52,20 @@ static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
 {
     struct slot *slot = &loop->slots[index];
     struct rouse_io *io = slot->of.io;
-    bool settle = (slot->state & (SLOT_LISTED | SLOT_ALWAYS)) ||
-                  ((slot->want | slot->held) & (ROUSE_EDGE | ROUSE_ONESHOT));
-    if (settle) {
-        slots_unlist(loop, index);
-        if (slot->want & ROUSE_ONESHOT)
-            slot->want &= (uint8_t)~LOOP_DIRECTIONS;
-    }
+    slots_unlist(loop, index);
+    if (slot->want & ROUSE_ONESHOT)
+        slot->want &= (uint8_t)~LOOP_DIRECTIONS;
     loop->current = io;
     loop->told = 0;
     loop->called++;
     io->fn(io, due);
-    if (settle && loop->current == io) /* it was not stopped */
+    if (loop->current == io) /* it was not stopped */
         io_settle(loop, io->slot, due);
     loop->current = NULL;
 }
 
-/* Calls back for one descriptor, with all that is ready of what is wanted. */
-static void deliver(struct rouse_loop *loop, uint32_t index, uint32_t ready)
+/* What is due to the watcher, by what it wants, what is reported, and what it has not drained yet. */
+static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t ready)
 {
     struct slot *slot = &loop->slots[index];
     bool remembers = (slot->held & ROUSE_EDGE) || (slot->state & SLOT_ALWAYS);
@@ -83,15 +79,15 @@ static void deliver(struct rouse_loop *loop, uint32_t index, uint32_t ready)
 /* An event for a watcher that was stopped. If that was in this turn, the event was fetched before. If
  * not, it is of a registration that only the kernel knows: the descriptor was closed behind our back
  * while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
-static void stale(struct rouse_loop *loop, uint32_t index)
+COLD static void stale(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.stale++;
-    const struct slot *slot = &loop->slots[index];
-    if (index >= loop->nslots || (slot->generation & 1) || slot->of.freed != loop->counters.turns)
-        loop->rebuild = true;
+    if (index >= loop->nslots || (loop->slots[index].generation & 1) ||
+        loop->slots[index].of.freed != loop->counters.turns)
+        loop->agenda |= AGENDA_REBUILD;
 }
 
-static void refused(struct rouse_loop *loop, uint32_t index, int error)
+COLD static void refused(struct rouse_loop *loop, uint32_t index, int error)
 {
     uint32_t due = io_refused(loop, index, error);
     if (due != 0)
@@ -99,48 +95,71 @@ static void refused(struct rouse_loop *loop, uint32_t index, int error)
     loop->refusal = 0;
 }
 
-static void deliver_fetched(struct rouse_loop *loop)
+static void receive(struct rouse_loop *loop, struct rouse_event event)
 {
-    for (uint32_t i = 0; i < loop->fetched; i++) { /* a callback may forget the rest: rouse_adopt */
-        struct rouse_event event = loop->events[i];
-        uint32_t index = ROUSE_SLOT(event.token);
-        if (index >= loop->nslots || loop->slots[index].generation != event.token >> 32) {
+    uint32_t index = ROUSE_SLOT(event.token);
+    if (event.ready & ROUSE_SPENT)
+        io_spent(loop, index);
+    event.ready &= ~(uint32_t)ROUSE_SPENT;
+    if (event.result < 0)
+        refused(loop, index, event.result);
+    else
+        deliver_special(loop, index, event.ready);
+}
+
+/* Calls back for each descriptor that the wait has told of. Nearly always that is a plain level watcher,
+ * ready for what it wants; the refused, the spent and those with an error have other bits. */
+static inline void deliver(struct rouse_loop *loop)
+{
+    const struct rouse_event *event = loop->events;
+    for (uint32_t i = 0; i < loop->fetched; i++, event++) { /* rouse_adopt may forget the rest */
+        uint32_t index = ROUSE_SLOT(event->token);
+        if (index >= loop->nslots || loop->slots[index].generation != event->token >> 32) {
             stale(loop, index);
             continue;
         }
-        if (event.ready & ROUSE_SPENT)
-            io_spent(loop, index);
-        if (event.result < 0)
-            refused(loop, index, event.result);
-        else
-            deliver(loop, index, event.ready & ~(uint32_t)ROUSE_SPENT);
+        const struct slot *slot = &loop->slots[index];
+        uint32_t due = event->ready & slot->want;
+        if (slots_is_plain(slot) && !(event->ready & ~(uint32_t)LOOP_DIRECTIONS) && due != 0) {
+            struct rouse_io *io = slot->of.io;
+            loop->called++;
+            io->fn(io, due);
+        } else {
+            receive(loop, *event);
+        }
     }
 }
 
 /* Calls back for those that were still ready before the wait, unless the wait has told of them. */
-static void deliver_again(struct rouse_loop *loop)
+COLD static void deliver_again(struct rouse_loop *loop)
 {
     while (!slots_empty(loop->slots, SLOT_AGAIN)) {
         uint32_t index = loop->slots[SLOT_AGAIN].next;
         slots_unlist(loop, index);
         io_list_if_needed(loop, index);
-        deliver(loop, index, 0);
+        deliver_special(loop, index, 0);
     }
 }
 
-static int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+COLD static int lost(struct rouse_loop *loop, int error)
+{
+    loop->agenda |= AGENDA_REBUILD;
+    return loop_fail(loop, -error, "wait in the backend", 0,
+                     "run the loop again: it then opens the backend anew");
+}
+
+/* One call of the backend. `waits` counts only those without leave to sleep until they are read. */
+static inline int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
     int n = loop->backend->poll(loop->state, loop->changes, (int)nchanges, loop->events,
                                 (int)loop->capacity, timeout);
-    loop->counters.waits++;
-    loop->counters.wakeups += timeout != 0;
-    if (n < 0) {
-        loop->rebuild = true;
-        return loop_fail(loop, -n, "wait in the backend", 0,
-                         "run the loop again: it then opens the backend anew");
-    }
+    *(timeout != 0 ? &loop->counters.wakeups : &loop->counters.waits) += 1;
+    if (n < 0)
+        return lost(loop, n);
     loop->counters.events += (uint64_t)n;
     loop->fetched = (uint32_t)n;
+    if (loop->fetched == loop->capacity)
+        loop->agenda |= AGENDA_FULL;
     return n;
 }
 
@@ -154,7 +173,7 @@ static int64_t sleep_time(struct rouse_loop *loop, int64_t timeout)
 }
 
 /* With a clock of the user's own the backend is only asked, and the clock does the sleeping. */
-static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+COLD static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
     int n = ask(loop, nchanges, 0);
     if (n != 0 || timeout == 0)
@@ -174,76 +193,106 @@ static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t tim
  * miss therefore doubles the number of sleeps that must end in an event before it is tried again, and
  * each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for timers.
  */
-static bool asks_first(const struct rouse_loop *loop, int64_t timeout)
+static inline bool saves_by_asking(const struct rouse_loop *loop, int64_t timeout)
 {
-    bool saves = timeout > 0 || loop->ntimers != 0 || (loop->backend->traits & ROUSE_TRAIT_SCAN);
-    return saves && loop->pause == 0;
+    return timeout > 0 || loop->ntimers != 0 || (loop->backend->traits & ROUSE_TRAIT_SCAN);
 }
 
-static int wait_for(struct rouse_loop *loop, int64_t timeout)
+static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
 {
-    if (loop->fetched == loop->capacity)
-        loop_grow(loop); /* a batch that stays as it is serves the rest in the next turn */
-    bool busy = loop->stopping || !link_empty(&loop->tasks);
-    uint32_t nchanges = io_collect(loop, &busy);
-    loop->fetched = 0;
-    if (busy)
-        timeout = 0;
-    if (loop->has_clock)
-        return wait_by_clock(loop, nchanges, timeout);
-    if (timeout == 0)
-        return ask(loop, nchanges, 0);
-    if (asks_first(loop, timeout)) {
-        int n = ask(loop, nchanges, 0);
-        if (n != 0) {
-            loop->patience /= 2;
-            return n;
-        }
-        loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
-        loop->pause = loop->patience;
-        nchanges = 0;
+    uint32_t nchanges = 0;
+    if (!slots_empty(loop->slots, SLOT_PENDING)) {
+        nchanges = io_collect(loop);
+        if (!slots_empty(loop->slots, SLOT_PENDING) || !slots_empty(loop->slots, SLOT_AGAIN))
+            timeout = 0;
     }
-    int n = ask(loop, nchanges, sleep_time(loop, timeout));
-    if (n > 0 && loop->pause > 0)
+    if (loop->agenda & AGENDA_CLOCK)
+        return wait_by_clock(loop, nchanges, timeout);
+    if (timeout != 0 && saves_by_asking(loop, timeout)) {
+        if (loop->pause == 0) {
+            int n = ask(loop, nchanges, 0);
+            if (n != 0) {
+                loop->patience /= 2;
+                return n;
+            }
+            loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
+            loop->pause = loop->patience;
+            nchanges = 0;
+        }
+        timeout = sleep_time(loop, timeout);
+    }
+    int n = ask(loop, nchanges, timeout);
+    if (loop->pause != 0 && n > 0 && timeout != 0)
         loop->pause--;
     return n;
 }
 
-static int reopen(struct rouse_loop *loop)
+COLD static int reopen(struct rouse_loop *loop)
 {
     if (loop->backend_open)
         loop->backend->close(loop->state);
     memset(loop->state, 0, loop->backend->state_size);
     int error = loop->backend->open(loop->state, &loop->setup);
     loop->backend_open = error == 0;
-    loop->rebuild = error != 0;
-    if (error != 0)
+    if (error != 0) {
+        loop->agenda |= AGENDA_REBUILD;
         return loop_fail(loop, -error, "open the backend anew", 0, "run the loop again to retry");
+    }
+    loop->agenda &= ~(uint32_t)AGENDA_REBUILD;
     loop->counters.rebuilds++;
     io_forget(loop);
     return 0;
 }
 
-static int turn(struct rouse_loop *loop, int64_t timeout)
+/* Sees to the agenda before the wait. */
+COLD static int prepare(struct rouse_loop *loop)
+{
+    if (loop->agenda & AGENDA_REBUILD) {
+        int error = reopen(loop);
+        if (error != 0)
+            return error;
+    }
+    if (loop->agenda & AGENDA_FULL) {
+        loop->agenda &= ~(uint32_t)AGENDA_FULL;
+        loop_grow(loop); /* or the rest is served in the next turn, as this one was */
+    }
+    hooks_run(loop, ROUSE_BEFORE_WAIT);
+    return 0;
+}
+
+COLD static void after_wait(struct rouse_loop *loop)
+{
+    hooks_run(loop, ROUSE_AFTER_WAIT);
+    if (loop->agenda & AGENDA_WAKE)
+        wake_collect(loop);
+}
+
+static inline int turn(struct rouse_loop *loop, int64_t timeout)
 {
     int error = owner_check(loop);
-    if (error == 0 && loop->rebuild)
-        error = reopen(loop);
     if (error != 0)
         return error;
     loop->counters.turns++;
-    hooks_run(loop, ROUSE_BEFORE_WAIT);
+    if (loop->agenda != 0) {
+        error = prepare(loop);
+        if (error != 0)
+            return error;
+        if (loop->agenda & (AGENDA_STOP | AGENDA_TASKS))
+            timeout = 0;
+    }
     int n = wait_for(loop, timeout);
     if (n < 0)
         return n;
     loop->now_known = false;
-    hooks_run(loop, ROUSE_AFTER_WAIT);
-    if (loop->backend->wake != NULL)
-        wake_collect(loop);
-    deliver_fetched(loop);
-    deliver_again(loop);
-    timers_run(loop);
-    tasks_run(loop);
+    if (loop->agenda & (AGENDA_HOOKS | AGENDA_WAKE))
+        after_wait(loop);
+    deliver(loop);
+    if (!slots_empty(loop->slots, SLOT_AGAIN))
+        deliver_again(loop);
+    if (loop->ntimers != 0)
+        timers_run(loop);
+    if (loop->agenda & AGENDA_TASKS)
+        tasks_run(loop);
     return 0;
 }
 
@@ -280,13 +329,13 @@ int rouse_run(struct rouse_loop *loop)
     int error = enter(loop);
     if (error != 0)
         return error;
-    while (error == 0 && !loop->stopping && is_alive(loop))
+    while (error == 0 && !(loop->agenda & AGENDA_STOP) && is_alive(loop))
         error = turn(loop, -1);
     leave(loop);
     if (error != 0)
         return error;
-    int stopped = loop->stopping;
-    loop->stopping = false;
+    bool stopped = loop->agenda & AGENDA_STOP;
+    loop->agenda &= ~(uint32_t)AGENDA_STOP;
     return stopped;
 }
 
@@ -297,7 +346,7 @@ int rouse_turn(struct rouse_loop *loop, int64_t timeout_ns)
         return error;
     error = turn(loop, timeout_ns);
     leave(loop);
-    loop->stopping = false;
+    loop->agenda &= ~(uint32_t)AGENDA_STOP;
     return error != 0 ? error : (int)loop->called;
 }
 
@@ -307,7 +356,7 @@ int rouse_stop(struct rouse_loop *loop)
         return -EINVAL;
     int error = owner_check(loop);
     if (error == 0)
-        loop->stopping = true;
+        loop->agenda |= AGENDA_STOP;
     return error;
 }
 
@@ -369,6 +418,7 @@ int rouse_counters(const struct rouse_loop *loop, struct rouse_counters *counter
         return -EINVAL;
     struct rouse_counters all = loop->counters;
     all.size = counters->size;
+    all.waits += all.wakeups;
     all.callbacks += loop->running ? loop->called : 0;
     all.system_calls = loop->work.system_calls;
     all.descriptors = loop->work.descriptors;

@@ -22,6 +22,20 @@
 
 enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
 
+/*
+ * loop.agenda: what a turn has to see to besides waiting and delivering. A bit may be set for nothing, but
+ * is never missing; so a turn that has nothing to see to finds out by one comparison.
+ */
+enum {
+    AGENDA_STOP = 1,
+    AGENDA_TASKS = 2,
+    AGENDA_HOOKS = 4,
+    AGENDA_REBUILD = 8, /* open the backend anew before the next wait */
+    AGENDA_FULL = 16,   /* the last wait filled the array of events */
+    AGENDA_CLOCK = 32,  /* always, with a clock of the user's own */
+    AGENDA_WAKE = 64,   /* always, with a backend that has a wake of its own */
+};
+
 /* What rouse_error() puts into words when it is asked; until then a failure is five stores. */
 struct failure {
     const char *tried; /* "watch descriptor %lld" */
@@ -46,7 +60,6 @@ struct rouse_loop {
     uint8_t patience;  /* see wait_first() in loop.c */
     uint8_t pause;
     bool backend_open;
-    bool rebuild; /* open the backend anew before the next wait */
 
     /* Descriptors. */
     struct slot *slots; /* the first two are the heads of the lists; see slots.h */
@@ -63,10 +76,9 @@ struct rouse_loop {
     /* Who may call, and what is left to do. */
     uintptr_t owner; /* owner_self of the owning thread */
     uintptr_t forks; /* owner_forks() of the owning process */
+    uint32_t agenda;
     bool running;
-    bool stopping;
     bool now_known; /* `now` was read in this turn */
-    bool has_clock;
     uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
     uint32_t holds;
     uint32_t called; /* callbacks of this turn, for rouse_turn() */
@@ -98,6 +110,13 @@ struct rouse_loop {
     char words[256];
     char passed_over[512];
 };
+
+/* For what is off the path of an event, so that the compiler keeps it out of the way. */
+#if defined(__GNUC__)
+#define COLD __attribute__((cold, noinline))
+#else
+#define COLD
+#endif
 
 /* error.c: records a failure and returns -error. */
 int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
@@ -143,16 +162,16 @@ void io_unwanted(struct rouse_loop *loop, uint32_t index);
 void io_spent(struct rouse_loop *loop, uint32_t index);
 void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready);
 void io_list_if_needed(struct rouse_loop *loop, uint32_t index);
-uint32_t io_collect(struct rouse_loop *loop, bool *busy);
+uint32_t io_collect(struct rouse_loop *loop);
 void io_forget(struct rouse_loop *loop);
 void io_detach(struct rouse_loop *loop);
 
-/* timers.c */
+/* timers.c: to be called only if there are any. */
 int64_t timers_left(struct rouse_loop *loop);
 void timers_run(struct rouse_loop *loop);
 void timers_detach(struct rouse_loop *loop);
 
-/* tasks.c, hooks.c */
+/* tasks.c, hooks.c: to be called only if there are any. */
 void tasks_run(struct rouse_loop *loop);
 void tasks_detach(struct rouse_loop *loop);
 void hooks_run(struct rouse_loop *loop, enum rouse_moment moment);

@@ -59,9 +59,10 @@ static struct rouse_loop *allocate(const struct rouse_config *config)
     link_init(&loop->tasks);
     for (int i = 0; i < 3; i++)
         link_init(&loop->hooks[i]);
-    loop->has_clock = config->clock != NULL;
-    if (loop->has_clock)
+    if (config->clock != NULL) {
         loop->clock = *config->clock;
+        loop->agenda |= AGENDA_CLOCK;
+    }
     if (slots_open(loop) != 0 || loop_grow(loop) != 0) {
         free_tables(loop);
         return NULL;

@@ -30,10 +30,15 @@ struct slot {
     uint32_t generation; /* odd while in use */
     uint32_t next;
     uint32_t previous;
-    uint8_t want;  /* what the caller asked for; EDGE and ONESHOT too */
-    uint8_t held;  /* what the backend holds; 0: it does not know the descriptor */
-    uint8_t ready; /* edges: what was reported and not yet drained */
-    uint8_t state;
+    union {
+        struct {
+            uint8_t want;  /* what the caller asked for; EDGE and ONESHOT too */
+            uint8_t held;  /* what the backend holds; 0: it does not know the descriptor */
+            uint8_t ready; /* edges: what was reported and not yet drained */
+            uint8_t state;
+        };
+        uint32_t bits; /* the four at once */
+    };
 };
 
 /* slot.state */
@@ -54,6 +59,14 @@ uint32_t slots_take(struct rouse_loop *loop, struct rouse_io *io); /* 0: no memo
 void slots_give(struct rouse_loop *loop, uint32_t index);
 void slots_list(struct rouse_loop *loop, uint32_t index, uint32_t head);
 void slots_unlist(struct rouse_loop *loop, uint32_t index);
+
+/* A level watcher of which nothing else is to be thought. */
+static inline bool slots_is_plain(const struct slot *slot)
+{
+    const struct slot other = {
+        .want = ROUSE_EDGE | ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
+    return (slot->bits & other.bits) == 0;
+}
 
 static inline bool slots_empty(const struct slot *slots, uint32_t head)
 {

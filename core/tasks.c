@@ -28,6 +28,7 @@ int rouse_defer(struct rouse_loop *loop, struct rouse_task *task)
         return loop_fail(loop, EALREADY, "defer a task", 0, "it waits already");
     task->loop = loop;
     link_append(&loop->tasks, &task->link);
+    loop->agenda |= AGENDA_TASKS;
     return 0;
 }
 
@@ -51,8 +52,7 @@ int rouse_task_cancel(struct rouse_task *task)
 
 void tasks_run(struct rouse_loop *loop)
 {
-    if (link_empty(&loop->tasks))
-        return;
+    loop->agenda &= ~(uint32_t)AGENDA_TASKS;
     struct rouse_link waiting;
     link_take(&waiting, &loop->tasks);
     while (!link_empty(&waiting)) {

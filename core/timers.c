@@ -249,8 +249,6 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
 /* Calls all that are due by the clock of this turn. What their callbacks start is due later. */
 void timers_run(struct rouse_loop *loop)
 {
-    if (loop->ntimers == 0)
-        return;
     int64_t now = loop_now(loop);
     while (loop->ntimers > 0 && loop->heap[0].key <= now)
         if (!settle_first(loop))

@@ -56,6 +56,8 @@ int rouse_post(struct rouse_loop *loop, struct rouse_task *task)
 void wake_take_posted(struct rouse_loop *loop)
 {
     struct rouse_task *stack = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
+    if (stack != NULL)
+        loop->agenda |= AGENDA_TASKS;
     struct rouse_link *end = loop->tasks.previous;
     while (stack != NULL) {
         struct rouse_task *task = stack;
@@ -90,8 +92,11 @@ static void rung(struct rouse_io *io, uint32_t ready)
 int wake_open(struct rouse_loop *loop)
 {
     loop->notifier[0] = loop->notifier[1] = -1;
-    if (loop->backend->wake != NULL)
+    loop->agenda &= ~(uint32_t)AGENDA_WAKE;
+    if (loop->backend->wake != NULL) {
+        loop->agenda |= AGENDA_WAKE;
         return 0;
+    }
     int error = notifier_open(loop->notifier);
     if (error != 0)
         return loop_fail(loop, -error, "make a descriptor to be woken by", 0,
