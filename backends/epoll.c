@@ -94,6 +94,8 @@ static int epoll_apply(void *opaque, const struct rouse_change *change)
         error = epoll_ctl(state->fd, EPOLL_CTL_MOD, change->fd, &event) == 0 ? 0 : errno;
         state->work->system_calls++;
     }
+    if (error != 0 && change->had != 0)
+        epoll_drop(state, change->fd, change->token);
     return error == ENOENT ? -EBADF : -error;
 }
 

@@ -69,11 +69,13 @@ static void poll_close(void *opaque)
     memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
 }
 
-/* The last entry moves into the gap. */
+/* The last entry moves into the gap. There is none if the kernel was found to hold nothing. */
 static void poll_drop(void *opaque, rouse_fd fd, uint64_t token)
 {
     (void)fd;
     struct poll_state *state = opaque;
+    if (state->places[ROUSE_SLOT(token)] == 0)
+        return;
     uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
     uint32_t last = --state->count;
     state->entries[place] = state->entries[last];
@@ -112,7 +114,7 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
         poll_drop(state, change->fd, change->token);
         return 0;
     }
-    if (change->had == 0) {
+    if (change->had == 0 || state->places[slot] == 0) {
         int error = poll_grow(state, slot);
         if (error != 0)
             return error;

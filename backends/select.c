@@ -83,12 +83,11 @@ static void select_drop(void *opaque, rouse_fd fd, uint64_t token)
 static int select_apply(void *opaque, const struct rouse_change *change)
 {
     struct select_state *state = opaque;
-    if (change->want == 0) {
-        select_drop(state, change->fd, change->token);
-        return 0;
-    }
     if (change->fd < 0 || change->fd >= FD_SETSIZE)
         return -ERANGE;
+    select_drop(state, change->fd, change->token);
+    if (change->want == 0)
+        return 0;
     /* Linux passes over a descriptor beyond the process's table in silence, so it is asked for here. */
     state->work->system_calls++;
     if (fcntl(change->fd, F_GETFD) == -1)

@@ -29,7 +29,7 @@ const char *rouse_error(struct rouse_loop *loop)
     if (strerror_r(failure->error, reason, sizeof reason) != 0)
         snprintf(reason, sizeof reason, "error %d", failure->error);
     char tried[96];
-    /* Flawfinder sees a format that is no literal here; all callers pass literals with one %lld. */
+    /* The format is a literal of the caller's, with at most one %lld. */
     snprintf(tried, sizeof tried, failure->tried, failure->subject);
     snprintf(loop->words, sizeof loop->words, "%s: %s%s%s", tried, reason,
              failure->advice != NULL ? "; " : "", failure->advice != NULL ? failure->advice : "");

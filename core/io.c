@@ -257,7 +257,8 @@ uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error)
 void io_unwanted(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.spurious++;
-    loop->slots[index].state |= SLOT_SHRINK;
+    if (loop->slots[index].held & ROUSE_EDGE)
+        loop->slots[index].state |= SLOT_SHRINK;
     io_list_if_needed(loop, index);
 }
 

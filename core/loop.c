@@ -273,6 +273,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
     if (error != 0)
         return error;
     loop->counters.turns++;
+    loop->timer_limit = loop->timer_sequence;
     if (loop->agenda != 0) {
         error = prepare(loop);
         if (error != 0)
@@ -393,6 +394,8 @@ int rouse_adopt(struct rouse_loop *loop)
     bool forked = loop->forks != owner_forks();
     if (loop->running && !forked)
         return -EBUSY;
+    /* In a child whose parent's loop was running in another thread, it runs nowhere. */
+    bool in_callback = loop->running && loop->owner == owner_forked;
     int error = owner_enter();
     if (error != 0)
         return error;
@@ -405,6 +408,7 @@ int rouse_adopt(struct rouse_loop *loop)
     loop->forks = owner_forks();
     if (!forked)
         return 0;
+    loop->running = in_callback;
     loop->fetched = 0;
     error = reopen(loop);
     if (error == 0)
@@ -412,7 +416,7 @@ int rouse_adopt(struct rouse_loop *loop)
     return error;
 }
 
-int rouse_counters(const struct rouse_loop *loop, struct rouse_counters *counters)
+int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters)
 {
     if (loop == NULL || counters == NULL || counters->size < offsetof(struct rouse_counters, turns))
         return -EINVAL;

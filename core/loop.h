@@ -90,7 +90,8 @@ struct rouse_loop {
     struct heap_entry *heap;
     uint32_t ntimers;
     uint32_t timers_capacity;
-    uint32_t timer_sequence;
+    uint64_t timer_sequence; /* counts starts */
+    uint64_t timer_limit;    /* those from here on were started in this turn */
 
     /* Tasks and hooks. */
     struct rouse_link tasks;
@@ -125,6 +126,7 @@ int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long s
 /* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words belong
  * to the owner's thread. */
 extern _Thread_local uintptr_t owner_self;
+extern _Thread_local uintptr_t owner_forked;
 int owner_enter(void);
 uintptr_t owner_forks(void);
 int owner_refuse(const struct rouse_loop *loop);

@@ -15,6 +15,7 @@
 #include "loop.h"
 
 _Thread_local uintptr_t owner_self;
+_Thread_local uintptr_t owner_forked; /* in a child: the number of this thread before the fork */
 
 static _Atomic(uintptr_t) last_number;
 static _Atomic(uintptr_t) forks; /* how often an ancestor of this process has forked to become it */
@@ -23,6 +24,7 @@ static int watch_error;
 
 static void forked(void)
 {
+    owner_forked = owner_self;
     owner_self = 0;
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }

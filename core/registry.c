@@ -18,7 +18,7 @@ ROUSE_BACKEND_DECLARATIONS
 static const struct rouse_rung rungs[] = {ROUSE_RUNGS};
 enum { RUNGS = sizeof rungs / sizeof *rungs };
 
-const struct rouse_rung *rouse_rung(unsigned index)
+const struct rouse_rung *rouse_rung_at(unsigned index)
 {
     return index < RUNGS ? &rungs[index] : NULL;
 }

@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* accept4, O_DIRECT */
+#define _GNU_SOURCE /* accept4 */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,9 +17,6 @@
 
 #include "loop.h"
 
-#ifndef O_DIRECT
-#define O_DIRECT 0
-#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE, set by kind(), does its work */
 #endif
@@ -39,7 +36,7 @@ static int check(rouse_fd fd)
 /*
  * Only where bytes run together does a short count say that nothing is left. That is TCP, not every stream
  * socket: a read from a unix stream stops behind each message that carried descriptors, and SCTP
- * keeps records. It is a plain pipe, not one in packet mode (O_DIRECT).
+ * keeps records. It is a pipe; one in packet mode cannot be told from it at the end that reads.
  */
 static int kind(rouse_fd fd)
 {
@@ -55,9 +52,7 @@ static int kind(rouse_fd fd)
         return protocol == IPPROTO_TCP ? ROUSE_KIND_STREAM : ROUSE_KIND_SOCKET;
     }
     struct stat status;
-    int flags = fcntl(fd, F_GETFL);
-    bool pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
-    return pipe && flags != -1 && !(flags & O_DIRECT) ? ROUSE_KIND_PIPE : ROUSE_KIND_OTHER;
+    return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ? ROUSE_KIND_PIPE : ROUSE_KIND_OTHER;
 }
 
 static bool is_socket(int kind)

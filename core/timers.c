@@ -23,7 +23,7 @@ static bool before(const struct heap_entry *a, const struct heap_entry *b)
 {
     if (a->key != b->key)
         return a->key < b->key;
-    return (int32_t)(a->timer->sequence - b->timer->sequence) < 0;
+    return a->timer->sequence < b->timer->sequence;
 }
 
 static void put(struct rouse_loop *loop, uint32_t place, struct heap_entry entry)
@@ -126,8 +126,8 @@ int rouse_timer_at(struct rouse_loop *loop, struct rouse_timer *timer, int64_t d
     if (error != 0)
         return error;
     int64_t key = deadline;
-    if (loop->running && deadline <= loop_now(loop)) /* in a callback: the next turn's */
-        key = loop->now < INT64_MAX ? loop->now + 1 : loop->now;
+    if (loop->running && deadline < loop_now(loop)) /* in a callback: behind all that are due */
+        key = loop->now;
     timer->deadline = deadline;
     timer->period = period;
     if (timer->place == 0) {
@@ -246,13 +246,18 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
     timer->fn(timer);
 }
 
-/* Calls all that are due by the clock of this turn. What their callbacks start is due later. */
+/* Calls all that are due by the clock of this turn. What was started in this turn is due in the next:
+ * filed under no earlier key than `now`, and later than all others, it surfaces last. */
 void timers_run(struct rouse_loop *loop)
 {
     int64_t now = loop_now(loop);
-    while (loop->ntimers > 0 && loop->heap[0].key <= now)
-        if (!settle_first(loop))
-            fire(loop, loop->heap[0].timer);
+    while (loop->ntimers > 0 && loop->heap[0].key <= now) {
+        if (settle_first(loop))
+            continue;
+        if (loop->heap[0].timer->sequence >= loop->timer_limit)
+            break;
+        fire(loop, loop->heap[0].timer);
+    }
 }
 
 void timers_detach(struct rouse_loop *loop)

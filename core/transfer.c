@@ -4,7 +4,7 @@
  * again, or hang. These know:
  *
  *   EAGAIN has drained it, always.
- *   A short count has, on TCP and on plain pipes only; and for READ only if neither the peer's end nor
+ *   A short count has, on TCP and on pipes only; and for READ only if neither the peer's end nor
  *   an error was reported, which would still be waiting behind the data and would never be told
  *   again, and no urgent data, at whose mark a read stops short. On everything else a short count says
  *   nothing: datagrams and records end where they end, and a read from a unix stream stops behind
@@ -70,7 +70,7 @@ static void note(struct rouse_io *io, int kind, uint32_t direction, ssize_t n, s
         return;
     }
     if (n <= 0) {
-        if (direction == ROUSE_READ)
+        if (direction == ROUSE_READ && size != 0)
             slot->ready &= (uint8_t) ~(ROUSE_HANGUP | ROUSE_ERROR);
         return;
     }

@@ -181,7 +181,7 @@ struct rouse_rung {
     const struct rouse_backend *backend; /* NULL: not compiled in */
     const char *missing;                 /* why not, in words; NULL if it is */
 };
-ROUSE_API const struct rouse_rung *rouse_rung(unsigned index);
+ROUSE_API const struct rouse_rung *rouse_rung_at(unsigned index);
 
 /*
  * What the loop has done since it was opened. The second half is the work of its waits, as counted
@@ -208,7 +208,7 @@ struct rouse_counters {
 };
 
 /* Fills in as much as `counters->size` has room for. Errors: -EINVAL. */
-ROUSE_API int rouse_counters(const struct rouse_loop *loop, struct rouse_counters *counters);
+ROUSE_API int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters);
 
 /* ---- Descriptors ------------------------------------------------------------------------- */
 
@@ -235,6 +235,8 @@ ROUSE_API void rouse_io_init(struct rouse_io *io, void (*fn)(struct rouse_io *io
  * with rouse_io_drained(). If a callback says nothing of a direction that it was given and still
  * wants, the watcher turns into a level watcher until it is started again: slower, never stuck.
  * The end of a stream is a condition, not an event: READ stays due until it is no longer wanted.
+ * A pipe in packet mode (O_DIRECT) is for level watchers: rouse_read() cannot tell it from another,
+ * on which a short count means that nothing is left.
  * One-shot: the watcher is paused before its callback runs; rouse_io_want() arms it again.
  *
  * One callback per descriptor and turn, with all that is ready. ERROR and HANGUP come with the
@@ -316,11 +318,10 @@ struct rouse_timer {
     void (*fn)(struct rouse_timer *timer);
     int64_t deadline;
     int64_t period;
+    uint64_t sequence;
+    uint64_t moved;
     uint32_t place;
-    uint32_t sequence;
-    uint32_t moved;
     uint32_t flags;
-    uintptr_t reserved;
 };
 
 /* Makes `timer` a stopped timer that will call `fn`. Not on a started one. */

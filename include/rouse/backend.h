@@ -56,7 +56,7 @@ enum {
     ROUSE_TRAIT_LESSON = 16 /* for lessons: never chosen by default */
 };
 
-/* The work of the backend, which it counts as it goes. Read through rouse_counters(). */
+/* The work of the backend, which it counts as it goes. Read through rouse_count(). */
 struct rouse_work {
     uint64_t system_calls;
     uint64_t descriptors; /* handed to the kernel, call by call */
@@ -77,7 +77,7 @@ struct rouse_setup {
 enum rouse_kind {
     ROUSE_KIND_STREAM = 1, /* a TCP socket: a short count says that it is drained */
     ROUSE_KIND_SOCKET,     /* any other socket: only EAGAIN says so */
-    ROUSE_KIND_PIPE,       /* a plain pipe: a short count says that it is drained */
+    ROUSE_KIND_PIPE,       /* a pipe: a short count says that it is drained */
     ROUSE_KIND_OTHER       /* terminals, eventfd, files ...: only EAGAIN says so */
 };
 
@@ -145,6 +145,7 @@ struct rouse_backend {
     /*
      * Forgets a descriptor that the kernel holds, now: the caller is about to close it. Afterwards
      * no reference to the open file remains and nothing new is reported for the token. Never fails.
+     * It may hold nothing: an event that says so may be in a batch that the loop is still reading.
      */
     void (*drop)(void *state, rouse_fd fd, uint64_t token);
 
