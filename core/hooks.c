@@ -49,13 +49,18 @@ void hooks_run(struct rouse_loop *loop, enum rouse_moment moment)
 {
     struct rouse_link *hooks = &loop->hooks[moment];
     struct rouse_link waiting;
-    link_take(&waiting, hooks);
+    struct rouse_link called;
+    link_init(&waiting);
+    link_init(&called);
+    link_append_all(&waiting, hooks);
     while (!link_empty(&waiting)) {
         struct rouse_hook *hook = LINK_OWNER(waiting.next, struct rouse_hook, link);
         link_remove(&hook->link);
-        link_append(hooks, &hook->link);
+        link_append(&called, &hook->link);
         hook->fn(hook);
     }
+    link_append_all(&called, hooks); /* those started meanwhile are last */
+    link_append_all(hooks, &called);
 }
 
 void hooks_detach(struct rouse_loop *loop)

@@ -20,8 +20,8 @@ static bool has_edges(const struct rouse_loop *loop, const struct slot *slot)
            (loop->backend->traits & ROUSE_TRAIT_EDGE);
 }
 
-/* What the backend should hold. Edges also ask for what decides whether a short count has drained a
- * direction: urgent data, and the peer's end. */
+/* What the backend should hold. Who reads is told of the peer's end; by edges also of urgent data, for both
+ * decide whether a short count has drained what is read. */
 static uint32_t target(const struct rouse_loop *loop, const struct slot *slot)
 {
     if (slot->state & (SLOT_ALWAYS | SLOT_REFUSED))
@@ -31,7 +31,9 @@ static uint32_t target(const struct rouse_loop *loop, const struct slot *slot)
         return want & ROUSE_READ ? want | ROUSE_HANGUP : want;
     uint32_t kept = slot->state & SLOT_SHRINK ? 0 : slot->held & (ROUSE_READ | ROUSE_WRITE);
     want |= kept;
-    return want != 0 ? want | ROUSE_PRIORITY | ROUSE_HANGUP | ROUSE_EDGE : 0;
+    if (want & ROUSE_READ)
+        want |= ROUSE_PRIORITY | ROUSE_HANGUP;
+    return want != 0 ? want | ROUSE_EDGE : 0;
 }
 
 static uint32_t still_due(const struct slot *slot)

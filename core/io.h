@@ -26,15 +26,19 @@ static inline int io_check(const struct rouse_io *io)
 }
 
 /* ERROR and HANGUP are also reported as the READ or WRITE that was wanted, for the next read or write
- * is what tells them. */
+ * is what tells them. The end of what is not read concerns nobody who writes, unless it is all there is. */
 static inline uint32_t io_spread(uint32_t want, uint32_t ready)
 {
     uint32_t both = want & (ROUSE_READ | ROUSE_WRITE);
     if (ready & ROUSE_ERROR)
         ready |= both != 0 ? both : ROUSE_PRIORITY;
-    if (ready & ROUSE_HANGUP)
-        ready |= want & ROUSE_READ ? ROUSE_READ : both != 0 ? ROUSE_WRITE : ROUSE_PRIORITY;
-    return ready;
+    if (!(ready & ROUSE_HANGUP))
+        return ready;
+    if (want & ROUSE_READ)
+        return ready | ROUSE_READ;
+    if (ready & (ROUSE_READ | ROUSE_WRITE))
+        return ready;
+    return ready | (both != 0 ? ROUSE_WRITE : ROUSE_PRIORITY);
 }
 
 static inline uint32_t io_due_level(const struct slot *slot, uint32_t ready)

@@ -40,15 +40,15 @@ static inline void link_remove(struct rouse_link *link)
     link->previous = NULL;
 }
 
-/* Moves the whole ring of `from` into `to`, which was in no ring. */
-static inline void link_take(struct rouse_link *to, struct rouse_link *from)
+/* Moves all of the ring `from` to the end of the ring `to`. */
+static inline void link_append_all(struct rouse_link *to, struct rouse_link *from)
 {
-    link_init(to);
     if (link_empty(from))
         return;
-    *to = *from;
-    to->next->previous = to;
-    to->previous->next = to;
+    from->next->previous = to->previous;
+    from->previous->next = to;
+    to->previous->next = from->next;
+    to->previous = from->previous;
     link_init(from);
 }
 

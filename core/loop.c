@@ -273,7 +273,6 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
     if (error != 0)
         return error;
     loop->counters.turns++;
-    loop->timer_limit = loop->timer_sequence;
     if (loop->agenda != 0) {
         error = prepare(loop);
         if (error != 0)
@@ -281,6 +280,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
         if (loop->agenda & (AGENDA_STOP | AGENDA_TASKS))
             timeout = 0;
     }
+    loop->timer_limit = loop->timer_sequence;
     int n = wait_for(loop, timeout);
     if (n < 0)
         return n;

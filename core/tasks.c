@@ -54,7 +54,8 @@ void tasks_run(struct rouse_loop *loop)
 {
     loop->agenda &= ~(uint32_t)AGENDA_TASKS;
     struct rouse_link waiting;
-    link_take(&waiting, &loop->tasks);
+    link_init(&waiting);
+    link_append_all(&waiting, &loop->tasks);
     while (!link_empty(&waiting)) {
         struct rouse_task *task = LINK_OWNER(waiting.next, struct rouse_task, link);
         link_remove(&task->link);
