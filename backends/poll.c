@@ -129,22 +129,25 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
 /* Walks the entries once around, from where the last walk stopped, until all `left` are found. */
 static int poll_collect(struct poll_state *state, int left, struct rouse_event *events, int nevents)
 {
-    int n = 0;
+    const struct pollfd *entries = state->entries;
+    uint32_t count = state->count;
+    uint32_t place = state->next < count ? state->next : 0;
+    uint32_t walked = 0;
     int closed = 0;
-    uint32_t place = state->next < state->count ? state->next : 0;
-    for (uint32_t walked = 0; walked < state->count && left > 0 && n < nevents; walked++) {
-        short ready = state->entries[place].revents;
+    int n = 0;
+    for (; walked < count && left > 0 && n < nevents; walked++) {
+        short ready = entries[place].revents;
         if (ready & POLLNVAL) {
             events[n++] = (struct rouse_event){state->tokens[place], ROUSE_ERROR, -EBADF};
             closed++;
         } else if (ready != 0) {
-            events[n++] = (struct rouse_event){.token = state->tokens[place],
-                                               .ready = from_poll(ready)};
+            events[n++] = (struct rouse_event){state->tokens[place], from_poll(ready), 0};
         }
         left -= ready != 0;
-        place = place + 1 < state->count ? place + 1 : 0;
-        state->work->scanned++;
+        if (++place == count)
+            place = 0;
     }
+    state->work->scanned += walked;
     state->next = left > 0 ? place : 0;
     for (int i = 0; closed > 0; i++)
         if (events[i].result == -EBADF) {

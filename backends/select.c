@@ -127,18 +127,21 @@ static int select_find_closed(struct select_state *state, struct rouse_event *ev
 static int select_collect(struct select_state *state, fd_set answer[SETS], int left,
                           struct rouse_event *events, int nevents)
 {
+    int bound = state->bound;
+    int walked = 0;
     int n = 0;
-    rouse_fd fd = state->next < state->bound ? state->next : 0;
-    for (int walked = 0; walked < state->bound && left > 0 && n < nevents; walked++) {
+    rouse_fd fd = state->next < bound ? state->next : 0;
+    for (; walked < bound && left > 0 && n < nevents; walked++) {
         uint32_t ready = from_select(answer, fd);
         if (ready != 0) {
-            events[n++] = (struct rouse_event){.token = state->tokens[fd], .ready = ready};
+            events[n++] = (struct rouse_event){state->tokens[fd], ready, 0};
             left -= (ready & ROUSE_READ ? 1 : 0) + (ready & ROUSE_WRITE ? 1 : 0) +
                     (ready & ROUSE_PRIORITY ? 1 : 0);
         }
-        fd = fd + 1 < state->bound ? fd + 1 : 0;
-        state->work->scanned++;
+        if (++fd == bound)
+            fd = 0;
     }
+    state->work->scanned += (uint64_t)walked;
     state->next = left > 0 ? fd : 0;
     return n;
 }

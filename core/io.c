@@ -228,8 +228,10 @@ uint32_t io_collect(struct rouse_loop *loop)
         }
         slot->state &= (uint8_t)~SLOT_SHRINK;
         slots_unlist(loop, index);
-        if (still_due(slot) != 0)
+        if (still_due(slot) != 0) {
             slots_list(loop, index, SLOT_AGAIN);
+            loop->agenda |= AGENDA_AGAIN;
+        }
     }
     loop->counters.changes_sent += n;
     return n;

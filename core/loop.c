@@ -133,6 +133,7 @@ static inline void deliver(struct rouse_loop *loop)
 /* Calls back for those that were still ready before the wait, unless the wait has told of them. */
 COLD static void deliver_again(struct rouse_loop *loop)
 {
+    loop->agenda &= ~(uint32_t)AGENDA_AGAIN;
     while (!slots_empty(loop->slots, SLOT_AGAIN)) {
         uint32_t index = loop->slots[SLOT_AGAIN].next;
         slots_unlist(loop, index);
@@ -148,12 +149,11 @@ COLD static int lost(struct rouse_loop *loop, int error)
                      "run the loop again: it then opens the backend anew");
 }
 
-/* One call of the backend. `waits` counts only those without leave to sleep until they are read. */
+/* One call of the backend. */
 static inline int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
     int n = loop->backend->poll(loop->state, loop->changes, (int)nchanges, loop->events,
                                 (int)loop->capacity, timeout);
-    *(timeout != 0 ? &loop->counters.wakeups : &loop->counters.waits) += 1;
     if (n < 0)
         return lost(loop, n);
     loop->counters.events += (uint64_t)n;
@@ -173,9 +173,10 @@ static int64_t sleep_time(struct rouse_loop *loop, int64_t timeout)
 }
 
 /* With a clock of the user's own the backend is only asked, and the clock does the sleeping. */
-COLD static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
     int n = ask(loop, nchanges, 0);
+    loop->asked++;
     if (n != 0 || timeout == 0)
         return n;
     int64_t left = sleep_time(loop, timeout);
@@ -193,9 +194,38 @@ COLD static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_
  * miss therefore doubles the number of sleeps that must end in an event before it is tried again, and
  * each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for timers.
  */
-static inline bool saves_by_asking(const struct rouse_loop *loop, int64_t timeout)
+static int ask_then_sleep(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
-    return timeout > 0 || loop->ntimers != 0 || (loop->backend->traits & ROUSE_TRAIT_SCAN);
+    if (loop->pause == 0) {
+        int n = ask(loop, nchanges, 0);
+        loop->asked++;
+        if (n != 0) {
+            loop->patience /= 2;
+            return n;
+        }
+        loop->missed++;
+        loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
+        loop->pause = loop->patience;
+        nchanges = 0;
+    }
+    timeout = sleep_time(loop, timeout);
+    int n = ask(loop, nchanges, timeout);
+    loop->asked += timeout == 0;
+    if (loop->pause != 0 && n > 0 && timeout != 0)
+        loop->pause--;
+    return n;
+}
+
+/* With timers, a time limit, a clock of the user's own, or a backend that scans. */
+static int wait_with_care(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+{
+    loop->timer_limit = loop->timer_sequence;
+    if (loop->agenda & AGENDA_CLOCK)
+        return wait_by_clock(loop, nchanges, timeout);
+    if (timeout != 0)
+        return ask_then_sleep(loop, nchanges, timeout);
+    loop->asked++;
+    return ask(loop, nchanges, 0);
 }
 
 static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
@@ -203,28 +233,12 @@ static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
     uint32_t nchanges = 0;
     if (!slots_empty(loop->slots, SLOT_PENDING)) {
         nchanges = io_collect(loop);
-        if (!slots_empty(loop->slots, SLOT_PENDING) || !slots_empty(loop->slots, SLOT_AGAIN))
+        if (!slots_empty(loop->slots, SLOT_PENDING) || (loop->agenda & AGENDA_AGAIN))
             timeout = 0;
     }
-    if (loop->agenda & AGENDA_CLOCK)
-        return wait_by_clock(loop, nchanges, timeout);
-    if (timeout != 0 && saves_by_asking(loop, timeout)) {
-        if (loop->pause == 0) {
-            int n = ask(loop, nchanges, 0);
-            if (n != 0) {
-                loop->patience /= 2;
-                return n;
-            }
-            loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
-            loop->pause = loop->patience;
-            nchanges = 0;
-        }
-        timeout = sleep_time(loop, timeout);
-    }
-    int n = ask(loop, nchanges, timeout);
-    if (loop->pause != 0 && n > 0 && timeout != 0)
-        loop->pause--;
-    return n;
+    bool simple = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
+                  !(loop->backend->traits & ROUSE_TRAIT_SCAN);
+    return simple ? ask(loop, nchanges, timeout) : wait_with_care(loop, nchanges, timeout);
 }
 
 COLD static int reopen(struct rouse_loop *loop)
@@ -272,7 +286,6 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
     int error = owner_check(loop);
     if (error != 0)
         return error;
-    loop->counters.turns++;
     if (loop->agenda != 0) {
         error = prepare(loop);
         if (error != 0)
@@ -280,7 +293,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
         if (loop->agenda & (AGENDA_STOP | AGENDA_TASKS))
             timeout = 0;
     }
-    loop->timer_limit = loop->timer_sequence;
+    loop->counters.turns++;
     int n = wait_for(loop, timeout);
     if (n < 0)
         return n;
@@ -288,7 +301,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
     if (loop->agenda & (AGENDA_HOOKS | AGENDA_WAKE))
         after_wait(loop);
     deliver(loop);
-    if (!slots_empty(loop->slots, SLOT_AGAIN))
+    if (loop->agenda & AGENDA_AGAIN)
         deliver_again(loop);
     if (loop->ntimers != 0)
         timers_run(loop);
@@ -422,7 +435,8 @@ int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters)
         return -EINVAL;
     struct rouse_counters all = loop->counters;
     all.size = counters->size;
-    all.waits += all.wakeups;
+    all.waits = all.turns + loop->missed;
+    all.wakeups = all.waits - loop->asked;
     all.callbacks += loop->running ? loop->called : 0;
     all.system_calls = loop->work.system_calls;
     all.descriptors = loop->work.descriptors;

@@ -30,10 +30,11 @@ enum {
     AGENDA_STOP = 1,
     AGENDA_TASKS = 2,
     AGENDA_HOOKS = 4,
-    AGENDA_REBUILD = 8, /* open the backend anew before the next wait */
-    AGENDA_FULL = 16,   /* the last wait filled the array of events */
-    AGENDA_CLOCK = 32,  /* always, with a clock of the user's own */
-    AGENDA_WAKE = 64,   /* always, with a backend that has a wake of its own */
+    AGENDA_AGAIN = 8,    /* slots are in the list AGAIN */
+    AGENDA_REBUILD = 16, /* open the backend anew before the next wait */
+    AGENDA_FULL = 32,    /* the last wait filled the array of events */
+    AGENDA_CLOCK = 64,   /* always, with a clock of the user's own */
+    AGENDA_WAKE = 128,   /* always, with a backend that has a wake of its own */
 };
 
 /* What rouse_error() puts into words when it is asked; until then a failure is five stores. */
@@ -57,7 +58,7 @@ struct rouse_loop {
     struct rouse_event *events;
     uint32_t capacity; /* of both */
     uint32_t fetched;  /* events of this turn */
-    uint8_t patience;  /* see wait_first() in loop.c */
+    uint8_t patience;  /* see ask_then_sleep() in loop.c */
     uint8_t pause;
     bool backend_open;
 
@@ -91,7 +92,8 @@ struct rouse_loop {
     uint32_t ntimers;
     uint32_t timers_capacity;
     uint64_t timer_sequence; /* counts starts */
-    uint64_t timer_limit;    /* those from here on were started in this turn */
+    uint64_t timer_limit;    /* those from here on were started in this turn; kept only if there are
+                              * any when it begins, for else all were */
 
     /* Tasks and hooks. */
     struct rouse_link tasks;
@@ -106,6 +108,8 @@ struct rouse_loop {
 
     struct rouse_setup setup;
     struct rouse_counters counters;
+    uint64_t asked;  /* waits without leave to sleep */
+    uint64_t missed; /* of these: in vain, so that a second wait followed in the same turn */
     struct rouse_work work;
     struct failure failure;
     char words[256];

@@ -89,6 +89,8 @@ enum rouse_kind {
  */
 struct rouse_system {
     int64_t (*now)(void); /* monotonic, in nanoseconds */
+    int64_t (*soon)(void); /* optional: a time that `now` has not reached, within about 20 ms, found
+                            * for less than `now` costs */
     int (*check)(rouse_fd fd); /* 0 if it is an open descriptor, else -EBADF */
     int (*kind)(rouse_fd fd);  /* enum rouse_kind */
     ssize_t (*read)(rouse_fd fd, int kind, void *buffer, size_t size);
