@@ -224,7 +224,8 @@ uint32_t io_collect(struct rouse_loop *loop)
                 .token = slots_token(loop->slots, index),
             };
             slot->held = (uint8_t)want;
-            slot->ready &= (uint8_t)(want != 0 ? want | ROUSE_ERROR : 0);
+            /* What is no longer held by edges will be told anew. */
+            slot->ready &= (uint8_t)(want & ROUSE_EDGE ? want | ROUSE_ERROR : 0);
         }
         slot->state &= (uint8_t)~SLOT_SHRINK;
         slots_unlist(loop, index);
@@ -281,10 +282,8 @@ void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready)
     uint32_t unsaid = ready & LOOP_DIRECTIONS & ~loop->told;
     if (!(slot->want & ROUSE_ONESHOT))
         unsaid &= slot->want;
-    if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS)) {
+    if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS))
         slot->state |= SLOT_LEVEL;
-        slot->ready = 0;
-    }
     io_list_if_needed(loop, index);
 }
 

@@ -1,0 +1,23 @@
+/*
+ * Which raw loops there are: one for each backend for which the build has found a file raw_NAME.c.
+ * A backend without one is measured all the same, and its tax is not known.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "raw.h"
+#include "built.h"
+
+#include <stddef.h>
+#include <string.h>
+
+RAW_DECLARATIONS
+
+const struct raw *raw_find(const char *name)
+{
+    static const struct raw *const raws[] = {RAW_ROWS NULL};
+    for (const struct raw *const *raw = raws; *raw; raw++) {
+        if (strcmp((*raw)->name, name) == 0)
+            return *raw;
+    }
+    return NULL;
+}

@@ -1,0 +1,35 @@
+/*
+ * A raw loop: the workloads written by hand on one bare system call.
+ *
+ * This is what the library is measured against, so it is the fastest plain code there is: level
+ * triggered, no timeout, no table of callbacks, no error handling but to give up. The work for an
+ * event is inlined from the header of the workload, and the library's callback runs the same lines.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef BENCH_RAW_H
+#define BENCH_RAW_H
+
+#include <stdint.h>
+
+struct idle;
+struct chain;
+struct server;
+
+struct raw {
+    const char *name; /* of the backend that waits with the same system call */
+
+    void *(*open)(int count);                    /* a set for so many descriptors */
+    void (*watch)(void *set, int fd, int index); /* for reading; indices run from 0 up */
+    void (*close)(void *set);
+
+    /* Each serves events until so many have been served. */
+    void (*idle)(void *set, struct idle *idle, uint64_t until);
+    void (*chain)(void *set, struct chain *chain, uint64_t until);
+    void (*serve)(void *set, struct server *server, uint64_t until);
+};
+
+/* The raw loop of a backend; NULL if there is none. */
+const struct raw *raw_find(const char *name);
+
+#endif

@@ -1,0 +1,164 @@
+"""What .ci/setup.sh does on machines that lack something, and what tests/run says to wrong options.
+
+Usage: check_setup.py SOURCE_ROOT. The machines are made of a PATH that holds nothing but a few
+tools, a package manager that writes down what it is told, and an `id` that says who we are.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import pathlib
+import pty
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import check
+
+ROOT = pathlib.Path(sys.argv[1])
+SCRIPT = f'assume_yes=$1; shift; . {ROOT}/.ci/setup.sh; need "$@"; echo all here'
+INSTALLS = '#!/bin/sh\necho "$(basename "$0") $*" >>"$LOG"\n' \
+           'for tool in gnuplot valgrind; do cp "$STUB" "$(dirname "$0")/$tool"; done\n'
+
+
+class Machine:
+    """A PATH of its own, with the package managers named."""
+
+    def __init__(self, folder, *managers, user=1000):
+        self.folder = pathlib.Path(folder)
+        self.log = self.folder / 'log'
+        self.path = self.folder / 'bin'
+        self.path.mkdir()
+        for name in ('sh', 'cp', 'basename', 'dirname', 'env'):
+            (self.path / name).symlink_to(shutil.which(name))
+        self.program('id', f'#!/bin/sh\necho {user}\n')
+        self.program('sudo', '#!/bin/sh\necho "sudo" >>"$LOG"\nexec "$@"\n')
+        for name in managers:
+            self.program(name, INSTALLS)
+        self.stub = self.folder / 'stub'
+        self.stub.write_text('#!/bin/sh\n')
+        self.stub.chmod(0o755)
+
+    def program(self, name, text):
+        (self.path / name).write_text(text)
+        (self.path / name).chmod(0o755)
+
+    def need(self, *tools, yes='', answer=None, **environment):
+        """Exit status, what was printed, and what the package manager was told."""
+        variables = {'PATH': str(self.path), 'LOG': str(self.log), 'STUB': str(self.stub),
+                     **environment}
+        stdin = subprocess.DEVNULL
+        if answer is not None:
+            keyboard, stdin = pty.openpty()
+            os.write(keyboard, answer)
+        done = subprocess.run([shutil.which('sh'), '-c', SCRIPT, 'sh', yes, *tools],
+                              env=variables, stdin=stdin, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT if answer is None else stdin,
+                              encoding='utf-8')
+        told = self.log.read_text().splitlines() if self.log.exists() else []
+        return done.returncode, done.stdout, told
+
+
+def on_a_machine(function):
+    """A case that is given a folder for its machine."""
+    def attempt():
+        with tempfile.TemporaryDirectory() as folder:
+            function(folder)
+    return check.case(attempt, function.__name__)
+
+
+@on_a_machine
+def with_all_present_no_package_manager_is_touched(folder):
+    machine = Machine(folder, 'apt-get', user=0)
+    machine.program('gnuplot', '#!/bin/sh\n')
+    assert machine.need('gnuplot', yes='yes', CI='1') == (0, 'all here\n', [])
+
+
+@on_a_machine
+def without_leave_it_prints_the_command_and_ends_with_2(folder):
+    status, text, told = Machine(folder, 'apt-get').need('gnuplot', 'valgrind')
+    assert status == 2 and told == [], (status, told)
+    assert 'sudo apt-get update && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y ' \
+           '--no-install-recommends gnuplot-nox valgrind\n' in text, text
+
+
+@on_a_machine
+def root_installs_without_being_asked(folder):
+    status, text, told = Machine(folder, 'apt-get', user=0).need('gnuplot')
+    assert status == 0 and text.endswith('all here\n'), text
+    assert told == ['apt-get update',
+                    'apt-get install -y --no-install-recommends gnuplot-nox'], told
+
+
+@on_a_machine
+def leave_on_the_command_line_installs_with_sudo(folder):
+    status, text, told = Machine(folder, 'dnf').need('gnuplot', yes='yes')
+    assert status == 0 and told[0] == 'sudo' and told[1].startswith('dnf install -y'), (text, told)
+
+
+@on_a_machine
+def leave_in_the_environment_installs(folder):
+    status, text, told = Machine(folder, 'apk').need('gnuplot', CI='true')
+    assert status == 0 and told == ['sudo', 'apk add gnuplot'], (text, told)
+
+
+@on_a_machine
+def a_yes_on_a_terminal_installs(folder):
+    status, text, told = Machine(folder, 'pacman').need('gnuplot', answer=b'y\n')
+    assert status == 0, text
+    assert told == ['sudo', 'pacman -Sy --needed --noconfirm gnuplot'], told
+
+
+@on_a_machine
+def a_no_on_a_terminal_installs_nothing(folder):
+    status, _, told = Machine(folder, 'pkg').need('gnuplot', answer=b'n\n')
+    assert status == 2 and told == [], (status, told)
+
+
+@on_a_machine
+def brew_is_run_without_sudo(folder):
+    status, text, told = Machine(folder, 'brew').need('gnuplot', yes='yes')
+    assert status == 0 and told == ['brew install gnuplot'], (text, told)
+
+
+@on_a_machine
+def without_a_package_manager_it_says_what_is_missing(folder):
+    status, text, _ = Machine(folder).need('gnuplot', 'valgrind', yes='yes')
+    assert status == 2 and 'gnuplot valgrind' in text and 'by hand' in text, text
+
+
+@on_a_machine
+def a_failed_installation_ends_with_2(folder):
+    machine = Machine(folder, user=0)
+    machine.program('dnf', '#!/bin/sh\nexit 1\n')
+    status, text, _ = machine.need('gnuplot')
+    assert status == 2 and 'failed' in text, text
+
+
+@on_a_machine
+def what_is_still_missing_after_the_installation_ends_with_2(folder):
+    machine = Machine(folder, user=0)
+    machine.program('dnf', '#!/bin/sh\nexit 0\n')
+    status, text, _ = machine.need('gnuplot')
+    assert status == 2 and 'still missing' in text, text
+
+
+@on_a_machine
+def a_meson_that_is_too_old_is_missing(folder):
+    machine = Machine(folder)
+    machine.program('meson', '#!/bin/sh\necho 0.63.2\n')
+    assert machine.need('meson')[0] == 2
+    machine.program('meson', '#!/bin/sh\necho 1.0.1\n')
+    assert machine.need('meson')[0] == 0
+
+
+@check.case
+def wrong_options_end_with_2_and_say_so():
+    for words in (['--nonesuch'], ['--filter'], ['--backend', ''], ['word']):
+        text = check.run(ROOT / 'tests' / 'run', *words, status=2)
+        assert text.startswith('tests/run: '), text
+    assert '--valgrind' in check.run(ROOT / 'tests' / 'run', '--help')
+
+
+check.main()

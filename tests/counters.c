@@ -1,0 +1,360 @@
+/*
+ * Counters: exact, for a loop that does a known thing. They are what the comparison of backends and
+ * the tests of guarantees read, so they must count what they say: turns, waits and events of the
+ * loop; and the work of each wait, by which O(N) is a number and not a claim.
+ *
+ * What surprises: the loop watches a descriptor of its own, to be woken by, and it counts.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <rouse/backend.h>
+
+#include "stage.h"
+
+static struct rouse_loop *loop;
+static struct world_clock clock_;
+static struct player a, b;
+static rouse_fd ends[2], others[2];
+static struct rouse_counters before;
+
+static int set_up(void **state)
+{
+    (void)state;
+    loop = stage_open(&clock_);
+    player_init(&a, loop, 'a', NULL);
+    player_init(&b, loop, 'b', NULL);
+    CHECK_OK(loop, rouse_turn(loop, 0)); /* the loop's own watcher is sent */
+    before = stage_counters(loop);
+    return world_pair(WORLD_PIPE, ends) != 0 || world_pair(WORLD_PIPE, others) != 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    CHECK_OK(NULL, rouse_close(loop));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(NULL, world_close(ends[i]));
+        CHECK_OK(NULL, world_close(others[i]));
+    }
+    return 0;
+}
+
+/* What has been counted since the last call. */
+static struct rouse_counters counted(void)
+{
+    struct rouse_counters now = stage_counters(loop);
+    struct rouse_counters since = {
+        .turns = now.turns - before.turns,
+        .waits = now.waits - before.waits,
+        .wakeups = now.wakeups - before.wakeups,
+        .events = now.events - before.events,
+        .stale = now.stale - before.stale,
+        .spurious = now.spurious - before.spurious,
+        .callbacks = now.callbacks - before.callbacks,
+        .changes_asked = now.changes_asked - before.changes_asked,
+        .changes_sent = now.changes_sent - before.changes_sent,
+        .rebuilds = now.rebuilds - before.rebuilds,
+        .system_calls = now.system_calls - before.system_calls,
+        .descriptors = now.descriptors - before.descriptors,
+        .bytes_in = now.bytes_in - before.bytes_in,
+        .bytes_out = now.bytes_out - before.bytes_out,
+        .scanned = now.scanned - before.scanned,
+    };
+    before = now;
+    return since;
+}
+
+static void turns_waits_events_and_callbacks(void **state)
+{
+    (void)state;
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rouse_turn(loop, 0), 0);
+    struct rouse_counters since = counted();
+    assert_int_equal(since.turns, 3);
+    assert_int_equal(since.waits, 3);
+    assert_int_equal(since.events, 0);
+    assert_int_equal(since.callbacks, 0);
+    assert_int_equal(since.changes_asked, 1);
+    assert_int_equal(since.changes_sent, 1);
+
+    assert_int_equal(world_send(ends[1], "x", 1), 1);
+    CHECK_OK(loop, rouse_timer_after(loop, &a.timer, 0, 0));
+    CHECK_OK(loop, rouse_defer(loop, &a.task));
+    assert_int_equal(rouse_turn(loop, -1), 3);
+    assert_int_equal(rouse_turn(loop, -1), 1);
+    since = counted();
+    assert_int_equal(since.turns, 2);
+    assert_int_equal(since.waits, 2);
+    assert_int_equal(since.events, 2);
+    assert_int_equal(since.callbacks, 4);
+    assert_int_equal(since.changes_asked, 0);
+    assert_int_equal(since.changes_sent, 0);
+    assert_int_equal(since.stale + since.spurious + since.rebuilds, 0);
+
+    CHECK_OK(loop, rouse_io_stop(&a.io));
+    assert_int_equal(rouse_turn(loop, 0), 0);
+    since = counted();
+    assert_int_equal(since.events, 0);
+    assert_int_equal(since.changes_asked, 1);
+    assert_int_equal(since.changes_sent, 1);
+}
+
+static void waits_with_leave_to_sleep_are_wakeups(void **state)
+{
+    (void)state;
+    struct rouse_loop *virtual_loop = loop;
+    loop = stage_open(NULL);
+    CHECK_OK(NULL, rouse_wake(loop));
+    assert_int_equal(rouse_turn(loop, 0), 0);
+    assert_int_equal(stage_counters(loop).wakeups, 0);
+    for (uint64_t i = 1; i <= 3; i++) {
+        CHECK_OK(NULL, rouse_wake(loop));
+        uint64_t waits = stage_counters(loop).waits;
+        assert_int_equal(rouse_turn(loop, -1), 0);
+        assert_in_range(stage_counters(loop).waits, waits + 1, waits + 2);
+        assert_in_range(stage_counters(loop).wakeups, 0, i);
+    }
+    CHECK_OK(NULL, rouse_close(loop));
+    loop = virtual_loop;
+    assert_int_equal(stage_counters(loop).wakeups, 0); /* an own clock sleeps by itself */
+}
+
+static void count_inside(struct player *self)
+{
+    journal_write((char)('0' + stage_counters(self->loop).callbacks));
+}
+
+static void callbacks_count_from_where_they_begin(void **state)
+{
+    (void)state;
+    a.also = b.also = count_inside;
+    CHECK_OK(loop, rouse_defer(loop, &a.task));
+    CHECK_OK(loop, rouse_defer(loop, &b.task));
+    assert_int_equal(rouse_turn(loop, -1), 2);
+    CHECK_JOURNAL("a1b2");
+}
+
+/* Several changes in a turn become one, or none. */
+static void changes_are_merged(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(loop, i == 0 ? rouse_io_start(loop, &a.io, ends[0], ROUSE_READ)
+                              : rouse_io_want(&a.io, i % 2 ? 0 : ROUSE_READ));
+    CHECK_OK(loop, rouse_io_want(&a.io, ROUSE_READ));
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    struct rouse_counters since = counted();
+    assert_int_equal(since.changes_asked, 11);
+    assert_int_equal(since.changes_sent, 1);
+    for (int i = 0; i < 5; i++) { /* there and back is nothing */
+        CHECK_OK(loop, rouse_io_want(&a.io, 0));
+        CHECK_OK(loop, rouse_io_want(&a.io, ROUSE_READ));
+        CHECK_OK(loop, rouse_turn(loop, 0));
+    }
+    since = counted();
+    assert_int_equal(since.changes_asked, 10);
+    assert_int_equal(since.changes_sent, 0);
+    CHECK_OK(loop, rouse_io_want(&a.io, 0)); /* a level watcher that pauses is taken out */
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    since = counted();
+    assert_int_equal(since.changes_sent, 1);
+    CHECK_OK(loop, rouse_io_stop(&a.io)); /* and then there is nothing to take out */
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
+    CHECK_OK(loop, rouse_io_stop(&a.io)); /* nor was this ever sent */
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    assert_int_equal(counted().changes_sent, 0);
+}
+
+/* Pausing an edge watcher is a store, where there are edges. */
+static void edge_watchers_pause_for_nothing(void **state)
+{
+    (void)state;
+    uint32_t traits = 0;
+    const struct rouse_rung *rung;
+    for (unsigned i = 0; (rung = rouse_rung_at(i)) != NULL; i++)
+        if (strcmp(rung->name, rouse_backend_name(loop)) == 0)
+            traits = rung->backend->traits;
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ | ROUSE_EDGE));
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    assert_int_equal(counted().changes_sent, 1);
+    for (int i = 0; i < 10; i++) {
+        CHECK_OK(loop, rouse_io_want(&a.io, i % 2 ? ROUSE_READ : 0));
+        CHECK_OK(loop, rouse_turn(loop, 0));
+    }
+    assert_int_equal(counted().changes_sent, traits & ROUSE_TRAIT_EDGE ? 0 : 10);
+}
+
+static void stop_other(struct player *self)
+{
+    CHECK_OK(loop, rouse_io_stop(&self->other->io));
+}
+
+static void pause_other(struct player *self)
+{
+    CHECK_OK(loop, rouse_io_want(&self->other->io, 0));
+}
+
+static void watch_both(void (*also)(struct player *self))
+{
+    a.also = b.also = also;
+    a.other = &b;
+    b.other = &a;
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
+    CHECK_OK(loop, rouse_io_start(loop, &b.io, others[0], ROUSE_READ));
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    assert_int_equal(world_send(ends[1], "x", 1), 1);
+    assert_int_equal(world_send(others[1], "x", 1), 1);
+    counted();
+}
+
+static void event_of_a_watcher_stopped_in_the_batch_is_stale(void **state)
+{
+    (void)state;
+    watch_both(stop_other);
+    assert_int_equal(rouse_turn(loop, -1), 1);
+    struct rouse_counters since = counted();
+    assert_int_equal(since.events, 2);
+    assert_int_equal(since.stale, 1);
+    assert_int_equal(since.spurious, 0);
+    assert_int_equal(since.callbacks, 1);
+    assert_int_equal(since.rebuilds, 0);
+}
+
+static void event_of_a_watcher_paused_in_the_batch_is_spurious(void **state)
+{
+    (void)state;
+    watch_both(pause_other);
+    assert_int_equal(rouse_turn(loop, -1), 1);
+    struct rouse_counters since = counted();
+    assert_int_equal(since.events, 2);
+    assert_int_equal(since.stale, 0);
+    assert_int_equal(since.spurious, 1);
+    assert_int_equal(since.callbacks, 1);
+}
+
+static void smaller_structs_are_filled_as_far_as_they_go(void **state)
+{
+    (void)state;
+    struct rouse_counters all = stage_counters(loop);
+    for (uint32_t size = 0; size < sizeof all; size++) {
+        struct rouse_counters some;
+        memset(&some, 0xee, sizeof some);
+        some.size = size;
+        int error = rouse_count(loop, &some);
+        unsigned char untouched = 0xee;
+        for (size_t i = error == 0 ? size : sizeof some.size; i < sizeof some; i++)
+            assert_int_equal(((unsigned char *)&some)[i], untouched);
+        assert_int_equal(some.size, size);
+        if (size >= offsetof(struct rouse_counters, waits)) {
+            assert_int_equal(error, 0);
+            assert_int_equal(some.turns, all.turns);
+        }
+        if (size < sizeof some.size)
+            assert_int_equal(error, -EINVAL);
+    }
+    struct {
+        struct rouse_counters counters;
+        uint64_t future;
+    } larger = {.counters = {.size = sizeof larger}, .future = 7};
+    assert_int_equal(rouse_count(loop, &larger.counters), 0);
+    assert_int_equal(larger.counters.turns, all.turns);
+    assert_int_equal(larger.future, 7);
+    assert_int_equal(rouse_count(NULL, &all), -EINVAL);
+    assert_int_equal(rouse_count(loop, NULL), -EINVAL);
+}
+
+enum { WATCHED = 50 };
+
+/* Watches `WATCHED` quiet pipes and one that is ready, and counts one turn. */
+static struct rouse_counters work_of_a_turn(rouse_fd *highest)
+{
+    static rouse_fd quiet[WATCHED][2];
+    static struct player players[WATCHED];
+    for (int i = 0; i < WATCHED; i++) {
+        CHECK_OK(NULL, world_pair(WORLD_PIPE, quiet[i]));
+        player_init(&players[i], loop, 'q', NULL);
+        CHECK_OK(loop, rouse_io_start(loop, &players[i].io, quiet[i][0], ROUSE_READ));
+        *highest = quiet[i][0] > *highest ? quiet[i][0] : *highest;
+    }
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
+    assert_int_equal(world_send(ends[1], "x", 1), 1);
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    counted();
+    assert_int_equal(rouse_turn(loop, 0), 1);
+    struct rouse_counters since = counted();
+    for (int i = 0; i < WATCHED; i++) {
+        CHECK_OK(loop, rouse_io_close(&players[i].io));
+        CHECK_OK(NULL, world_close(quiet[i][1]));
+    }
+    return since;
+}
+
+/* One of 51 is ready, and the loop's own is watched too: what is O(N) is seen in numbers. */
+static void work_of_a_wait_is_what_the_backend_must_do(void **state)
+{
+    (void)state;
+    rouse_fd highest = 0;
+    struct rouse_counters since = work_of_a_turn(&highest);
+    const char *name = rouse_backend_name(loop);
+    assert_int_equal(since.system_calls, 1);
+    assert_int_equal(since.events, 1);
+    if (strcmp(name, "epoll") == 0) {
+        assert_int_equal(since.descriptors, 0);
+        assert_int_equal(since.bytes_in, 0);
+        assert_int_equal(since.bytes_out, 12); /* one packed struct epoll_event */
+        assert_int_equal(since.scanned, 1);
+    } else if (strcmp(name, "poll") == 0) {
+        assert_int_equal(since.descriptors, WATCHED + 2);
+        assert_int_equal(since.bytes_in, (WATCHED + 2) * 8);
+        assert_int_equal(since.bytes_out, (WATCHED + 2) * 2); /* the revents */
+        assert_in_range(since.scanned, 1, WATCHED + 2);
+    } else if (strcmp(name, "select") == 0) {
+        uint64_t bytes = 3 * (((uint64_t)highest + 1 + 7) / 8);
+        assert_int_equal(since.descriptors, highest + 1);
+        assert_int_equal(since.bytes_in, bytes);
+        assert_int_equal(since.bytes_out, bytes);
+        assert_in_range(since.scanned, 1, (uint64_t)highest + 1);
+    } else {
+        SKIP("nothing is promised of the work of this backend");
+    }
+}
+
+/* On epoll each change is a system call; on poll it is a store; select asks whether it is open. */
+static void work_of_a_change_is_what_the_backend_must_do(void **state)
+{
+    (void)state;
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    uint64_t idle = counted().system_calls;
+    CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
+    CHECK_OK(loop, rouse_io_start(loop, &b.io, others[0], ROUSE_READ));
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    uint64_t started = counted().system_calls - idle;
+    CHECK_OK(loop, rouse_io_stop(&a.io));
+    CHECK_OK(loop, rouse_io_stop(&b.io));
+    uint64_t stopped = counted().system_calls;
+    const char *name = rouse_backend_name(loop);
+    bool calls = strcmp(name, "epoll") == 0;
+    assert_int_equal(idle, 1);
+    assert_int_equal(started, calls || strcmp(name, "select") == 0 ? 2 : 0);
+    assert_int_equal(stopped, calls ? 2 : 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(turns_waits_events_and_callbacks),
+        CASE(waits_with_leave_to_sleep_are_wakeups),
+        CASE(callbacks_count_from_where_they_begin),
+        CASE(changes_are_merged),
+        CASE(edge_watchers_pause_for_nothing),
+        CASE(event_of_a_watcher_stopped_in_the_batch_is_stale),
+        CASE(event_of_a_watcher_paused_in_the_batch_is_spurious),
+        CASE(smaller_structs_are_filled_as_far_as_they_go),
+        CASE(work_of_a_wait_is_what_the_backend_must_do),
+        CASE(work_of_a_change_is_what_the_backend_must_do),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,335 @@
+/*
+ * Threads: posts and wakes from four of them at once, tasks that travel between loops, loops that
+ * travel between threads. Everything here also runs under ThreadSanitizer, which knows whether two
+ * threads have ever touched the same memory unordered; that, more than the counting, is the test.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "stage.h"
+
+enum { THREADS = 4, POSTS = 2000, ROUNDS = 2000 };
+
+static struct rouse_loop *loop;
+
+static void begin(pthread_t threads[THREADS], void *(*body)(void *), void *arguments, size_t size)
+{
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, body, (char *)arguments + (size_t)i * size), 0);
+}
+
+static void end(pthread_t threads[THREADS])
+{
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong = NULL;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        if (wrong != NULL)
+            fail_msg("a thread failed at: %s", (const char *)wrong);
+    }
+}
+
+/* ---- Posts ---- */
+
+struct poster;
+
+struct letter {
+    struct rouse_task task;
+    struct poster *from;
+    int number;
+};
+
+struct poster {
+    struct letter letters[POSTS];
+    int arrived;
+    bool disordered;
+};
+
+static int expected_letters;
+
+static void receive(struct rouse_task *task)
+{
+    struct letter *letter = (struct letter *)(void *)task;
+    struct poster *from = letter->from;
+    from->disordered |= letter->number != from->arrived;
+    from->arrived++;
+    if (--expected_letters == 0)
+        rouse_stop(loop);
+}
+
+static void *post_all(void *argument)
+{
+    struct poster *poster = argument;
+    for (int i = 0; i < POSTS; i++) {
+        struct letter *letter = &poster->letters[i];
+        rouse_task_init(&letter->task, receive);
+        letter->from = poster;
+        letter->number = i;
+        if (rouse_post(loop, &letter->task) != 0)
+            return "post";
+        if (i % 16 == 0 && rouse_wake(loop) != 0)
+            return "wake";
+    }
+    return NULL;
+}
+
+/* L1, L12, S2: posts of four threads arrive, each once, those of one thread in the order posted. */
+static void posts_of_four_threads_arrive_in_the_order_of_each(void **state)
+{
+    (void)state;
+    loop = stage_open(NULL);
+    struct poster *posters = calloc(THREADS, sizeof *posters);
+    assert_non_null(posters);
+    expected_letters = THREADS * POSTS;
+    CHECK_OK(loop, rouse_hold(loop));
+    pthread_t threads[THREADS];
+    begin(threads, post_all, posters, sizeof *posters);
+    assert_int_equal(rouse_run(loop), 1);
+    end(threads);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(posters[i].arrived, POSTS);
+        assert_false(posters[i].disordered);
+    }
+    free(posters);
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
+struct repeater {
+    struct rouse_task task;
+    atomic_int called;
+    int posted;
+};
+
+static atomic_int repeaters_done;
+
+static void repeat(struct rouse_task *task)
+{
+    struct repeater *repeater = (struct repeater *)(void *)task;
+    atomic_fetch_add_explicit(&repeater->called, 1, memory_order_relaxed);
+}
+
+static void stop_when_done(struct rouse_hook *hook)
+{
+    (void)hook;
+    if (atomic_load(&repeaters_done) == THREADS)
+        rouse_stop(loop);
+}
+
+static void *post_one_again_and_again(void *argument)
+{
+    struct repeater *repeater = argument;
+    while (repeater->posted < POSTS) {
+        int error = rouse_post(loop, &repeater->task);
+        if (error != 0 && error != -EALREADY)
+            return "post";
+        repeater->posted += error == 0;
+    }
+    atomic_fetch_add(&repeaters_done, 1);
+    rouse_wake(loop);
+    return NULL;
+}
+
+/* A task may be posted again as soon as its callback has begun, not before, and is never lost. */
+static void one_task_posted_again_and_again_is_called_each_time(void **state)
+{
+    (void)state;
+    loop = stage_open(NULL);
+    struct repeater repeaters[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++)
+        rouse_task_init(&repeaters[i].task, repeat);
+    struct rouse_hook hook;
+    rouse_hook_init(&hook, stop_when_done);
+    CHECK_OK(loop, rouse_hook_start(loop, &hook, ROUSE_ON_WAKE));
+    CHECK_OK(loop, rouse_hold(loop));
+    atomic_store(&repeaters_done, 0);
+    pthread_t threads[THREADS];
+    begin(threads, post_one_again_and_again, repeaters, sizeof repeaters[0]);
+    assert_int_equal(rouse_run(loop), 1);
+    end(threads);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(repeaters[i].called, POSTS);
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
+/* A cancel that meets a post says so, and then the task is called; else it is not. */
+static void cancel_may_meet_a_post(void **state)
+{
+    (void)state;
+    loop = stage_open(NULL);
+    struct repeater repeaters[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++)
+        rouse_task_init(&repeaters[i].task, repeat);
+    atomic_store(&repeaters_done, 0);
+    pthread_t threads[THREADS];
+    begin(threads, post_one_again_and_again, repeaters, sizeof repeaters[0]);
+    while (atomic_load(&repeaters_done) < THREADS) {
+        for (int i = 0; i < THREADS; i++) {
+            int error = rouse_task_cancel(&repeaters[i].task);
+            assert_true(error == 0 || error == -EBUSY);
+        }
+        CHECK_OK(loop, rouse_turn(loop, 0));
+    }
+    end(threads);
+    for (int i = 0; i < THREADS; i++) {
+        CHECK_OK(loop, rouse_task_cancel(&repeaters[i].task));
+        assert_in_range(atomic_load(&repeaters[i].called), 0, POSTS);
+        CHECK_OK(NULL, rouse_post(loop, &repeaters[i].task));
+        atomic_store(&repeaters[i].called, 0);
+    }
+    CHECK_OK(loop, rouse_turn(loop, -1));
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(atomic_load(&repeaters[i].called), 1);
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
+/* ---- Several loops ---- */
+
+struct ring {
+    struct rouse_task ball;
+    struct rouse_loop *loops[THREADS];
+    struct rouse_task stops[THREADS];
+    int rounds;
+    pthread_barrier_t open;
+    pthread_barrier_t ended;
+};
+
+static struct ring ring;
+
+static void stop_own_loop(struct rouse_task *task)
+{
+    rouse_stop(ring.loops[task - ring.stops]);
+}
+
+static void pass_on(struct rouse_task *task)
+{
+    int next = ++ring.rounds % THREADS;
+    if (ring.rounds < ROUNDS) {
+        rouse_post(ring.loops[next], task);
+        return;
+    }
+    for (int i = 0; i < THREADS; i++)
+        rouse_post(ring.loops[i], &ring.stops[i]);
+}
+
+static void *play_ball(void *place)
+{
+    struct rouse_loop **own = place;
+    if (rouse_open(own, NULL) != 0 || rouse_hold(*own) != 0)
+        return "open";
+    rouse_task_init(&ring.stops[own - ring.loops], stop_own_loop);
+    pthread_barrier_wait(&ring.open);
+    if (own == ring.loops && rouse_post(*own, &ring.ball) != 0)
+        return "post";
+    int ended = rouse_run(*own);
+    pthread_barrier_wait(&ring.ended); /* nobody posts to a loop that is closed: L2, L3 */
+    return ended == 1 && rouse_close(*own) == 0 ? NULL : "run";
+}
+
+/* S3: opening in several threads at once; M4: loops that share nothing. */
+static void task_goes_round_four_loops_in_four_threads(void **state)
+{
+    (void)state;
+    ring.rounds = 0;
+    rouse_task_init(&ring.ball, pass_on);
+    assert_int_equal(pthread_barrier_init(&ring.open, NULL, THREADS), 0);
+    assert_int_equal(pthread_barrier_init(&ring.ended, NULL, THREADS), 0);
+    pthread_t threads[THREADS];
+    begin(threads, play_ball, ring.loops, sizeof ring.loops[0]);
+    end(threads);
+    assert_int_equal(ring.rounds, ROUNDS);
+    pthread_barrier_destroy(&ring.open);
+    pthread_barrier_destroy(&ring.ended);
+}
+
+/* ---- Loops that are handed over ---- */
+
+static pthread_mutex_t baton = PTHREAD_MUTEX_INITIALIZER;
+static int turns_taken;
+static rouse_fd ends[2];
+static struct player reader;
+
+static void take_byte(struct player *self)
+{
+    (void)self;
+    char byte;
+    turns_taken += world_receive(ends[0], &byte, 1) == 1;
+}
+
+static void *take_turns(void *unused)
+{
+    (void)unused;
+    const char *wrong = NULL;
+    for (int i = 0; i < ROUNDS / 10 && wrong == NULL; i++) {
+        rouse_wake(loop); /* from any thread, whoever owns it */
+        pthread_mutex_lock(&baton);
+        if (rouse_adopt(loop) != 0)
+            wrong = "adopt";
+        else if (world_send(ends[1], "x", 1) != 1)
+            wrong = "send";
+        else if (rouse_turn(loop, -1) < 0)
+            wrong = "turn";
+        else if (world_drain(ends[0]) > 0) /* the wake came first */
+            turns_taken++;
+        pthread_mutex_unlock(&baton);
+    }
+    return (void *)(uintptr_t)wrong;
+}
+
+static void loop_is_handed_from_thread_to_thread(void **state)
+{
+    (void)state;
+    loop = stage_open(NULL);
+    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    player_init(&reader, loop, 'r', take_byte);
+    CHECK_OK(loop, rouse_io_start(loop, &reader.io, ends[0], ROUSE_READ));
+    turns_taken = 0;
+    pthread_t threads[THREADS];
+    begin(threads, take_turns, NULL, 0);
+    end(threads);
+    assert_int_equal(turns_taken, THREADS * (ROUNDS / 10));
+    assert_int_equal(rouse_turn(loop, 0), -EPERM);
+    CHECK_OK(loop, rouse_adopt(loop));
+    CHECK_OK(loop, rouse_io_close(&reader.io));
+    CHECK_OK(NULL, world_close(ends[1]));
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
+static void *open_and_close(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 200; i++) {
+        struct rouse_loop *own = NULL;
+        if (rouse_open(&own, NULL) != 0)
+            return "open";
+        if (rouse_wake(own) != 0 || rouse_turn(own, -1) != 0)
+            return "turn";
+        if (rouse_close(own) != 0)
+            return "close";
+    }
+    return NULL;
+}
+
+/* S3: what is made once, by whoever comes first. */
+static void loops_open_and_close_in_four_threads_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    begin(threads, open_and_close, NULL, 0);
+    end(threads);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loops_open_and_close_in_four_threads_at_once),
+        cmocka_unit_test(posts_of_four_threads_arrive_in_the_order_of_each),
+        cmocka_unit_test(one_task_posted_again_and_again_is_called_each_time),
+        cmocka_unit_test(cancel_may_meet_a_post),
+        cmocka_unit_test(task_goes_round_four_loops_in_four_threads),
+        cmocka_unit_test(loop_is_handed_from_thread_to_thread),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+/*
+ * The world that the tests act on: descriptors, their peers, and time.
+ *
+ * Every case makes, fills, reads, shuts and closes descriptors through these functions and no
+ * others, so that the same cases run in other worlds: Windows sockets, or a kernel in miniature.
+ * What a world does not have it answers with -ENOTSUP, and the case is skipped with that reason.
+ * Nothing here blocks but world_await(), and nothing here knows the library's loop. All
+ * descriptors are non-blocking and close-on-exec; results are 0 or a count, or -errno.
+ *
+ * What surprises: bytes sent over TCP arrive when the kernel gets round to it, also on one
+ * machine. A case that has sent them calls world_await() on the other end before it goes on; pipes
+ * and unix sockets need no such thing.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include <rouse.h>
+#include <stdbool.h>
+
+/* ---- Pairs: what is sent to one end arrives at the other ---------------------------------- */
+
+enum world_kind {
+    WORLD_PIPE,      /* one way: ends[0] reads, ends[1] writes */
+    WORLD_UNIX,      /* a stream */
+    WORLD_TCP,       /* a stream with priority data and resets */
+    WORLD_DATAGRAM,  /* unix datagrams */
+    WORLD_UDP,       /* datagrams that may be refused */
+    WORLD_SEQPACKET, /* datagrams in a connection that can end */
+    WORLD_PTY,       /* ends[0] the terminal, ends[1] its master; a read gives one line; no echo */
+    WORLD_KINDS
+};
+
+/* "pipe", "unix" ... */
+const char *world_name(enum world_kind kind);
+
+/* Whether this world has such pairs. */
+bool world_has(enum world_kind kind);
+
+/* Makes a pair. ends[0] is what a test watches for READ, ends[1] is its peer. */
+int world_pair(enum world_kind kind, rouse_fd ends[2]);
+
+int world_packets(rouse_fd ends[2]); /* a pipe of which a read gives one packet, as it was sent */
+
+/* ---- Single descriptors ------------------------------------------------------------------- */
+
+int world_file(rouse_fd *fd);      /* an unnamed regular file, empty, for reading and writing */
+int world_null(rouse_fd *fd);      /* what swallows all and gives nothing */
+int world_directory(rouse_fd *fd); /* a directory */
+int world_nest(rouse_fd inner, rouse_fd *outer); /* is ready for READ while `inner` is */
+/* The reading end of a named pipe that never had a writer, or one that has come and gone. */
+int world_fifo(rouse_fd *fd, bool visited);
+int world_eventfd(
+    rouse_fd *fd); /* a semaphore, 0; an eight byte number adds to it, a read takes 1 */
+int world_timerfd(rouse_fd *fd);  /* a timer of the kernel that has expired, unread */
+int world_signalfd(rouse_fd *fd); /* a queue of signals; world_signal() puts one into it */
+int world_signal(void);           /* raises one of the two signals that the queue takes, in turn */
+int world_inotify(
+    rouse_fd *fd); /* tells of a directory: two files were made there, and it is gone */
+
+/* ---- Connections -------------------------------------------------------------------------- */
+
+int world_listen(rouse_fd *listener);                    /* TCP on a free port of this machine */
+int world_connect(rouse_fd listener, rouse_fd *client);  /* begins to connect to it */
+int world_accept(rouse_fd listener, rouse_fd *accepted); /* what accept(2) says */
+int world_refused(rouse_fd *client);     /* a TCP connect that has been refused; not yet told */
+int world_unconnected(rouse_fd *socket); /* a TCP socket fresh from socket(2) */
+int world_take_error(rouse_fd fd);       /* what failed, as -errno; consumed */
+
+/* A UDP socket whose last datagram was refused; not yet told. With `queued` the refusal also waits
+ * in the socket's queue of errors, where it keeps ERROR up until world_take_refusal(). */
+int world_refused_datagram(rouse_fd *fd, bool queued);
+int world_take_refusal(rouse_fd fd);
+
+/* ---- What a peer does --------------------------------------------------------------------- */
+
+ssize_t world_send(rouse_fd fd, const void *data, size_t size);
+ssize_t world_send_with(rouse_fd fd, const void *data, size_t size,
+                        rouse_fd passed);                      /* and a descriptor beside it */
+ssize_t world_receive(rouse_fd fd, void *buffer, size_t size); /* 0 at the end */
+ssize_t world_fill(rouse_fd fd);  /* sends until EAGAIN; how many bytes it took; not to UDP */
+ssize_t world_drain(rouse_fd fd); /* receives until EAGAIN, the end or an error; how many bytes */
+int world_priority(rouse_fd fd, char byte);       /* sends one byte out of band */
+int world_shut(rouse_fd fd, uint32_t directions); /* half close: of READ, WRITE or both */
+int world_reset(rouse_fd fd);                     /* closes so that the peer is told of an error */
+int world_rewind(rouse_fd fd); /* the next receive from a file begins at its beginning */
+int world_close(rouse_fd fd);
+
+/* ---- Descriptors as numbers --------------------------------------------------------------- */
+
+int world_dup(rouse_fd fd, rouse_fd *copy);
+int world_dup2(rouse_fd fd, rouse_fd number); /* closes `number` first if it is open */
+int world_inherited(rouse_fd fd); /* 1 if a program that is executed would get it, else 0; -EBADF */
+bool world_blocks(rouse_fd fd);   /* whether O_NONBLOCK is not set */
+int world_block(rouse_fd fd, bool blocks);
+unsigned world_open_descriptors(void);                 /* how many of this process are open */
+int world_limit_descriptors(long limit, long *before); /* -ENOTSUP, or what setrlimit(2) said */
+
+/* ---- What is ready ------------------------------------------------------------------------ */
+
+/* What of READ, PRIORITY and WRITE in `want` is ready now, and of HANGUP and ERROR, as the world
+ * itself says, and not a backend. HANGUP is told of a peer that stopped writing if `want` has it.
+ */
+uint32_t world_ready(rouse_fd fd, uint32_t want);
+
+/* Wait until all bits of `ready` are up, or that many bytes can be read; for ever if need be. */
+void world_await(rouse_fd fd, uint32_t ready);
+void world_await_bytes(rouse_fd fd, int count);
+
+/* Waits until all that a socket has sent has arrived. */
+void world_await_sent(rouse_fd fd);
+
+/* ---- Time --------------------------------------------------------------------------------- */
+
+/* Virtual time: stands still but when a case moves it, or the loop idles towards a deadline. */
+struct world_clock {
+    int64_t now;
+    int64_t asked;  /* the deadline of the last idling */
+    unsigned reads; /* how often the clock was read */
+    unsigned idles; /* how often the loop idled */
+    bool stands;    /* idling does not move it */
+};
+
+/* A clock for rouse_config.clock that reads and moves `clock`. */
+struct rouse_clock world_clock(struct world_clock *clock);
+
+int64_t world_now(void); /* the machine's own monotonic clock */
+
+/* A signal every millisecond that does nothing but interrupt; and how many have come so far. */
+void world_interrupt(bool come);
+int world_interrupts(void);
+
+#endif

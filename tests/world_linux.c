@@ -1,0 +1,143 @@
+/*
+ * What only Linux has of the world: descriptors that stand for a counter, a timer, signals and a
+ * directory, and sockets that keep a queue of errors.
+ *
+ * Each costs one or two system calls. What surprises: a read of any of them may return less than
+ * was asked for while more waits: the semaphore and, with a small buffer, the queues.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* signals, mkdtemp */
+
+#include "world_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static int keep(int result, rouse_fd *fd)
+{
+    if (result < 0)
+        return -errno;
+    *fd = result;
+    return 0;
+}
+
+int world_packets(rouse_fd ends[2])
+{
+    return pipe2(ends, O_DIRECT | O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int world_eventfd(rouse_fd *fd)
+{
+    return keep(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE), fd);
+}
+
+int world_timerfd(rouse_fd *fd)
+{
+    int result = keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), fd);
+    if (result < 0)
+        return result;
+    struct itimerspec soon = {.it_value = {.tv_nsec = 1}};
+    timerfd_settime(*fd, 0, &soon, NULL);
+    world_await(*fd, ROUSE_READ);
+    return 0;
+}
+
+int world_nest(rouse_fd inner, rouse_fd *outer)
+{
+    int result = keep(epoll_create1(EPOLL_CLOEXEC), outer);
+    if (result == 0 &&
+        epoll_ctl(*outer, EPOLL_CTL_ADD, inner, &(struct epoll_event){.events = EPOLLIN}) < 0) {
+        result = -errno;
+        world_close(*outer);
+    }
+    return result;
+}
+
+static const int queued_signals[2] = {SIGUSR1, SIGUSR2};
+
+static void ignore(int number)
+{
+    (void)number;
+}
+
+/* The handler is for what a case that failed leaves in the queue. */
+int world_signalfd(rouse_fd *fd)
+{
+    for (int i = 0; i < 2; i++)
+        sigaction(queued_signals[i], &(struct sigaction){.sa_handler = ignore}, NULL);
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, queued_signals[0]);
+    sigaddset(&both, queued_signals[1]);
+    sigprocmask(SIG_BLOCK, &both, NULL);
+    return keep(signalfd(-1, &both, SFD_NONBLOCK | SFD_CLOEXEC), fd);
+}
+
+int world_signal(void)
+{
+    static unsigned turn;
+    return raise(queued_signals[turn++ % 2]) == 0 ? 0 : -errno;
+}
+
+int world_inotify(rouse_fd *fd)
+{
+    char folder[] = "/tmp/rouse-test-XXXXXX";
+    if (!mkdtemp(folder))
+        return -errno;
+    int result = keep(inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd);
+    if (result == 0) {
+        inotify_add_watch(*fd, folder, IN_CREATE);
+        for (int number = 0; number < 2; number++) {
+            char path[sizeof folder + 16];
+            snprintf(path, sizeof path, "%s/%d", folder, number);
+            int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+            if (file >= 0)
+                close(file);
+            unlink(path);
+        }
+    }
+    rmdir(folder);
+    return result;
+}
+
+int world_refused_datagram(rouse_fd *fd, bool queued)
+{
+    int result = keep(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd);
+    if (result < 0)
+        return result;
+    if (queued)
+        setsockopt(*fd, IPPROTO_IP, IP_RECVERR, &(int){1}, sizeof(int));
+    result = world_send_refused(*fd);
+    if (result < 0)
+        world_close(*fd);
+    return result;
+}
+
+int world_take_refusal(rouse_fd fd)
+{
+    char byte;
+    struct iovec place = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1};
+    return recvmsg(fd, &message, MSG_ERRQUEUE) < 0 ? -errno : 0;
+}
+
+void world_await_sent(rouse_fd fd)
+{
+    for (int bytes = 1; ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;)
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+}
