@@ -16,6 +16,7 @@
 #define _GNU_SOURCE /* ppoll, POLLRDHUP */
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "support.h"
@@ -126,28 +127,25 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
     return 0;
 }
 
-/* Walks the entries once around, from where the last walk stopped, until all `left` are found. */
+/* Walks the entries around, from where the last walk stopped, until all `left` that are ready are found. */
 static int poll_collect(struct poll_state *state, int left, struct rouse_event *events, int nevents)
 {
     const struct pollfd *entries = state->entries;
     uint32_t count = state->count;
-    uint32_t place = state->next < count ? state->next : 0;
-    uint32_t walked = 0;
+    uint32_t start = state->next < count ? state->next : 0;
+    uint32_t place = start;
     int closed = 0;
     int n = 0;
-    for (; walked < count && left > 0 && n < nevents; walked++) {
-        short ready = entries[place].revents;
-        if (ready & POLLNVAL) {
-            events[n++] = (struct rouse_event){state->tokens[place], ROUSE_ERROR, -EBADF};
-            closed++;
-        } else if (ready != 0) {
-            events[n++] = (struct rouse_event){state->tokens[place], from_poll(ready), 0};
-        }
-        left -= ready != 0;
-        if (++place == count)
-            place = 0;
+    for (; left > 0 && n < nevents; left--) {
+        while (entries[place].revents == 0)
+            place = place + 1 < count ? place + 1 : 0;
+        bool gone = entries[place].revents & POLLNVAL;
+        uint32_t ready = gone ? (uint32_t)ROUSE_ERROR : from_poll(entries[place].revents);
+        events[n++] = (struct rouse_event){state->tokens[place], ready, gone ? -EBADF : 0};
+        closed += gone;
+        place = place + 1 < count ? place + 1 : 0;
     }
-    state->work->scanned += walked;
+    state->work->scanned += place > start ? place - start : place + count - start;
     state->next = left > 0 ? place : 0;
     for (int i = 0; closed > 0; i++)
         if (events[i].result == -EBADF) {

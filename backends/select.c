@@ -123,25 +123,24 @@ static int select_find_closed(struct select_state *state, struct rouse_event *ev
     return n;
 }
 
-/* Walks the answer once around, from where the last walk stopped, until all `left` bits are found. */
+/* Walks the bits around, from where the last walk stopped, until all `left` that are set are found. */
 static int select_collect(struct select_state *state, fd_set answer[SETS], int left,
                           struct rouse_event *events, int nevents)
 {
     int bound = state->bound;
-    int walked = 0;
+    rouse_fd start = state->next < bound ? state->next : 0;
+    rouse_fd fd = start;
     int n = 0;
-    rouse_fd fd = state->next < bound ? state->next : 0;
-    for (; walked < bound && left > 0 && n < nevents; walked++) {
-        uint32_t ready = from_select(answer, fd);
-        if (ready != 0) {
-            events[n++] = (struct rouse_event){state->tokens[fd], ready, 0};
-            left -= (ready & ROUSE_READ ? 1 : 0) + (ready & ROUSE_WRITE ? 1 : 0) +
-                    (ready & ROUSE_PRIORITY ? 1 : 0);
-        }
-        if (++fd == bound)
-            fd = 0;
+    while (left > 0 && n < nevents) {
+        uint32_t ready;
+        while ((ready = from_select(answer, fd)) == 0)
+            fd = fd + 1 < bound ? fd + 1 : 0;
+        events[n++] = (struct rouse_event){state->tokens[fd], ready, 0};
+        left -= (ready & ROUSE_READ ? 1 : 0) + (ready & ROUSE_WRITE ? 1 : 0) +
+                (ready & ROUSE_PRIORITY ? 1 : 0);
+        fd = fd + 1 < bound ? fd + 1 : 0;
     }
-    state->work->scanned += (uint64_t)walked;
+    state->work->scanned += (uint64_t)(fd > start ? fd - start : fd + bound - start);
     state->next = left > 0 ? fd : 0;
     return n;
 }

@@ -112,7 +112,12 @@ int rouse_io_start(struct rouse_loop *loop, struct rouse_io *io, rouse_fd fd, ui
         fdmap_set(loop, fd, index);
         loop->alive += !(io->flags & IO_UNREF);
     }
-    loop->slots[io->slot].state &= (uint8_t)~SLOT_LEVEL;
+    struct slot *slot = &loop->slots[io->slot];
+    if (slot->state & SLOT_LEVEL) {
+        slot->state &= (uint8_t)~SLOT_LEVEL;
+        if (want & ROUSE_EDGE) /* the edge that told nothing is asked for anew */
+            slot->held &= (uint8_t)~ROUSE_EDGE;
+    }
     set_want(loop, io->slot, want);
     return 0;
 }
@@ -282,8 +287,10 @@ void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready)
     uint32_t unsaid = ready & LOOP_DIRECTIONS & ~loop->told;
     if (!(slot->want & ROUSE_ONESHOT))
         unsaid &= slot->want;
-    if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS))
+    if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS)) {
         slot->state |= SLOT_LEVEL;
+        slot->ready = 0;
+    }
     io_list_if_needed(loop, index);
 }
 

@@ -281,6 +281,15 @@ COLD static void after_wait(struct rouse_loop *loop)
         wake_collect(loop);
 }
 
+/* Whether no timer can be due: there is none, or the first is so far off that the clock need not be read. */
+static inline bool timers_are_far(const struct rouse_loop *loop)
+{
+    if (loop->ntimers == 0)
+        return true;
+    return !loop->now_known && !(loop->agenda & AGENDA_CLOCK) && loop->system->soon != NULL &&
+           loop->heap[0].key > loop->system->soon();
+}
+
 static inline int turn(struct rouse_loop *loop, int64_t timeout)
 {
     int error = owner_check(loop);
@@ -303,7 +312,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
     deliver(loop);
     if (loop->agenda & AGENDA_AGAIN)
         deliver_again(loop);
-    if (loop->ntimers != 0)
+    if (!timers_are_far(loop))
         timers_run(loop);
     if (loop->agenda & AGENDA_TASKS)
         tasks_run(loop);

@@ -246,19 +246,10 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
     timer->fn(timer);
 }
 
-/* Whether the first deadline is so far off that the clock need not be read to know that nothing is due. */
-static bool is_far(const struct rouse_loop *loop)
-{
-    return !loop->now_known && !(loop->agenda & AGENDA_CLOCK) && loop->system->soon != NULL &&
-           loop->heap[0].key > loop->system->soon();
-}
-
 /* Calls all that are due by the clock of this turn. What was started in this turn is due in the next:
  * filed under no earlier key than `now`, and later than all others, it surfaces last. */
 void timers_run(struct rouse_loop *loop)
 {
-    if (is_far(loop))
-        return;
     int64_t now = loop_now(loop);
     while (loop->ntimers > 0 && loop->heap[0].key <= now) {
         if (settle_first(loop))
