@@ -1,15 +1,16 @@
 /*
  * epoll (Linux 2.5.44, 2002): the interest set and the ready list live in the kernel.
  *
- * A descriptor is handed over once. The kernel then hooks an entry of its own into the wait queue of
- * the file, where select and poll would link the sleeping thread anew for each wait; when the file becomes
- * ready, the hook moves the entry to the ready list and wakes the waiter. A wait looks at the ready list alone:
- * it costs by what is ready, whatever else is watched. There is not one array on our side.
+ * A descriptor is handed over once. The kernel then hooks an entry of its own into the wait queue
+ * of the file, where select and poll would link the sleeping thread anew for each wait; when the
+ * file becomes ready, the hook moves the entry to the ready list and wakes the waiter. A wait looks
+ * at the ready list alone: it costs by what is ready, whatever else is watched. There is not one
+ * array on our side.
  *
- * What surprises: each change of interest is a system call. Level-triggered entries stay on the ready
- * list and are asked again by the next wait. A registration belongs to the open file, not to the descriptor: if a
- * duplicate keeps the file open, close() leaves it behind, reporting, and out of reach. An
- * interest of 0 still reports hangup and errors. Regular files are refused with EPERM.
+ * What surprises: each change of interest is a system call. Level-triggered entries stay on the
+ * ready list and are asked again by the next wait. A registration belongs to the open file, not to
+ * the descriptor: if a duplicate keeps the file open, close() leaves it behind, reporting, and out
+ * of reach. An interest of 0 still reports hangup and errors. Regular files are refused with EPERM.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -75,8 +76,9 @@ static void epoll_drop(void *opaque, rouse_fd fd, uint64_t token)
     epoll_ctl(state->fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* A descriptor that the kernel should hold and does not (ENOENT) was closed behind the loop's back; to add
- * it would be to watch a stranger. One that it holds already (EEXIST) was left behind by a close. */
+/* A descriptor that the kernel should hold and does not (ENOENT) was closed behind the loop's back;
+ * to add it would be to watch a stranger. One that it holds already (EEXIST) was left behind by a
+ * close. */
 static int epoll_apply(void *opaque, const struct rouse_change *change)
 {
     struct epoll_state *state = opaque;
@@ -125,8 +127,8 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
         return support_apply(state, epoll_apply, epoll_poll, changes, nchanges, events, nevents,
                              timeout_ns);
 
-    /* The kernel's events are no larger than ours. They are fetched into the end of the caller's array and
-     * widened from its beginning, where each has been read before it is overwritten. */
+    /* The kernel's events are no larger than ours. They are fetched into the end of the caller's
+     * array and widened from its beginning, where each has been read before it is overwritten. */
     size_t spare = (size_t)nevents * (sizeof *events - sizeof(struct epoll_event));
     struct epoll_event *ready = (struct epoll_event *)(void *)((char *)events + spare);
     int n = timeout_ns > 0 ? epoll_sleep(state, ready, nevents, timeout_ns)

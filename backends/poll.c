@@ -1,15 +1,15 @@
 /*
  * poll (System V Release 3, 1986): one array in, the same array out.
  *
- * An entry for each descriptor says what is wanted, and the kernel writes beside it what is ready. No
- * bitmap, so no highest descriptor: it costs by the count of those watched, and errors and hangups
- * are told for each. But the kernel still keeps nothing between two calls. Each wait copies the
- * whole array in, asks every file, links the thread into every wait queue if it must sleep, unlinks it
- * from all of them when one of them wakes it, and copies the array out; and then we walk it to
- * learn which entries they were: O(N), of which N - 1 are for nothing.
+ * An entry for each descriptor says what is wanted, and the kernel writes beside it what is ready.
+ * No bitmap, so no highest descriptor: it costs by the count of those watched, and errors and
+ * hangups are told for each. But the kernel still keeps nothing between two calls. Each wait copies
+ * the whole array in, asks every file, links the thread into every wait queue if it must sleep,
+ * unlinks it from all of them when one of them wakes it, and copies the array out; and then we walk
+ * it to learn which entries they were: O(N), of which N - 1 are for nothing.
  *
- * What surprises: an entry that wants nothing still reports hangup and errors, so silence needs the entry
- * gone. A descriptor that was closed behind our back reports POLLNVAL, for ever.
+ * What surprises: an entry that wants nothing still reports hangup and errors, so silence needs the
+ * entry gone. A descriptor that was closed behind our back reports POLLNVAL, for ever.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -91,8 +91,8 @@ static int poll_grow(struct poll_state *state, uint32_t slot)
     void *tokens = state->tokens;
     void *places = state->places;
     uint32_t old = state->places_capacity;
-    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity,
-                            state->count + 1, sizeof *state->entries);
+    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity, state->count + 1,
+                            sizeof *state->entries);
     state->entries = entries;
     if (error == 0)
         error = memory_grow(&state->allocator, &tokens, &state->tokens_capacity, state->count + 1,
@@ -127,7 +127,8 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
     return 0;
 }
 
-/* Walks the entries around, from where the last walk stopped, until all `left` that are ready are found. */
+/* Walks the entries around, from where the last walk stopped, until all `left` that are ready are
+ * found. */
 static int poll_collect(struct poll_state *state, int left, struct rouse_event *events, int nevents)
 {
     const struct pollfd *entries = state->entries;
@@ -165,7 +166,8 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
 
 #if ROUSE_HAVE_PPOLL
     int64_t ns = support_round_up(timeout_ns, 1, INT64_MAX);
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
+                               .tv_nsec = (long)(ns % 1000000000)};
     int n = ppoll(state->entries, state->count, ns < 0 ? NULL : &timeout, NULL);
 #else
     int n = poll(state->entries, state->count, (int)support_round_up(timeout_ns, 1000000, INT_MAX));

@@ -2,14 +2,15 @@
  * select (4.2BSD, 1983): three bitmaps in, three bitmaps out.
  *
  * The bitmaps are the whole conversation: the kernel keeps nothing between two calls, so each call
- * carries the interest in every descriptor in, and overwrites it with the answer. It costs by the highest
- * descriptor, not by the count of those watched: the kernel walks the bits up to it, and for each that is set asks
- * the file whether it is ready and links the thread into its wait queue; and when it returns,
- * we walk the same bits again to learn which they were. All that for each wait: O(N).
+ * carries the interest in every descriptor in, and overwrites it with the answer. It costs by the
+ * highest descriptor, not by the count of those watched: the kernel walks the bits up to it, and
+ * for each that is set asks the file whether it is ready and links the thread into its wait queue;
+ * and when it returns, we walk the same bits again to learn which they were. All that for each
+ * wait: O(N).
  *
  * What surprises: a descriptor at or above FD_SETSIZE (1024) has no bit, and setting it writes past
- * the bitmap, so it is refused. One closed descriptor fails the whole call without saying which. The
- * answer cannot tell a hangup or an error from data.
+ * the bitmap, so it is refused. One closed descriptor fails the whole call without saying which.
+ * The answer cannot tell a hangup or an error from data.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -88,13 +89,14 @@ static int select_apply(void *opaque, const struct rouse_change *change)
     select_drop(state, change->fd, change->token);
     if (change->want == 0)
         return 0;
-    /* Linux passes over a descriptor beyond the process's table in silence, so it is asked for here. */
+    /* Linux passes over a descriptor beyond the process's table in silence, so it is asked for
+     * here. */
     state->work->system_calls++;
     if (fcntl(change->fd, F_GETFD) == -1)
         return -EBADF;
     void *tokens = state->tokens;
-    int error = memory_grow(&state->allocator, &tokens, &state->capacity,
-                            (uint32_t)change->fd + 1, sizeof *state->tokens);
+    int error = memory_grow(&state->allocator, &tokens, &state->capacity, (uint32_t)change->fd + 1,
+                            sizeof *state->tokens);
     if (error != 0)
         return error;
     state->tokens = tokens;
@@ -123,7 +125,8 @@ static int select_find_closed(struct select_state *state, struct rouse_event *ev
     return n;
 }
 
-/* Walks the bits around, from where the last walk stopped, until all `left` that are set are found. */
+/* Walks the bits around, from where the last walk stopped, until all `left` that are set are found.
+ */
 static int select_collect(struct select_state *state, fd_set answer[SETS], int left,
                           struct rouse_event *events, int nevents)
 {

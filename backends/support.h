@@ -26,8 +26,8 @@ typedef int support_poll(void *state, const struct rouse_change *changes, int nc
 
 /* Applies each change; those refused become the first events. What is left of the array is for the
  * same call without changes, which then does not sleep. */
-APART static int support_apply(void *state, support_apply_one *apply,
-                               support_poll *poll, const struct rouse_change *changes, int nchanges,
+APART static int support_apply(void *state, support_apply_one *apply, support_poll *poll,
+                               const struct rouse_change *changes, int nchanges,
                                struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     int refused = 0;
@@ -38,13 +38,12 @@ APART static int support_apply(void *state, support_apply_one *apply,
     }
     if (refused == nevents)
         return refused;
-    int n = poll(state, NULL, 0, events + refused, nevents - refused,
-                 refused > 0 ? 0 : timeout_ns);
+    int n = poll(state, NULL, 0, events + refused, nevents - refused, refused > 0 ? 0 : timeout_ns);
     return n < 0 ? n : refused + n;
 }
 
-/* A timeout in units of `unit` nanoseconds: rounded up, so that nothing is early; at most `most`; negative
- * stays -1, for ever. */
+/* A timeout in units of `unit` nanoseconds: rounded up, so that nothing is early; at most `most`;
+ * negative stays -1, for ever. */
 static inline int64_t support_round_up(int64_t ns, int64_t unit, int64_t most)
 {
     if (ns < 0)

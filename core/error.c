@@ -11,7 +11,7 @@
 #include "loop.h"
 
 COLD int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
-              const char *advice)
+                   const char *advice)
 {
     loop->failure = (struct failure){tried, advice, subject, error};
     return -error;

@@ -1,8 +1,8 @@
 /*
- * From a descriptor to the slot of its watcher. Descriptors are small integers that the kernel gives
- * out lowest first, so the map is an array: 4 bytes for each number up to the highest that was ever
- * watched. It is asked on start and stop, never on the path of an event. Nothing is hashed, and the
- * limit of the process has no say in its size.
+ * From a descriptor to the slot of its watcher. Descriptors are small integers that the kernel
+ * gives out lowest first, so the map is an array: 4 bytes for each number up to the highest that
+ * was ever watched. It is asked on start and stop, never on the path of an event. Nothing is
+ * hashed, and the limit of the process has no say in its size.
  *
  * SPDX-License-Identifier: MIT
  */

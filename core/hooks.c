@@ -1,6 +1,7 @@
 /*
- * Hooks: calls around every wait, and after a wake. Each moment has a ring of them; while it is called,
- * what is left to call is in a ring of its own, so that hooks may start and stop each other.
+ * Hooks: calls around every wait, and after a wake. Each moment has a ring of them; while it is
+ * called, what is left to call is in a ring of its own, so that hooks may start and stop each
+ * other.
  *
  * SPDX-License-Identifier: MIT
  */

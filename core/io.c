@@ -1,12 +1,12 @@
 /*
- * Watchers of descriptors. Interest is bits in user space: to change it is a store, and before the next
- * wait the loop compares, for each watcher on the PENDING list, what the backend should hold with
- * what it does hold; several changes become one, or none.
+ * Watchers of descriptors. Interest is bits in user space: to change it is a store, and before the
+ * next wait the loop compares, for each watcher on the PENDING list, what the backend should hold
+ * with what it does hold; several changes become one, or none.
  *
- * A level watcher is held for just what it wants. An edge watcher keeps what it once wanted, because
- * an edge that nobody wants costs nothing until it comes: a pause, or WRITE wanted now and then,
- * sends nothing. Its readiness is remembered here until it is drained, so that what was reported once
- * is called again in every turn, without a system call.
+ * A level watcher is held for just what it wants. An edge watcher keeps what it once wanted,
+ * because an edge that nobody wants costs nothing until it comes: a pause, or WRITE wanted now and
+ * then, sends nothing. Its readiness is remembered here until it is drained, so that what was
+ * reported once is called again in every turn, without a system call.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +20,8 @@ static bool has_edges(const struct rouse_loop *loop, const struct slot *slot)
            (loop->backend->traits & ROUSE_TRAIT_EDGE);
 }
 
-/* What the backend should hold. Who reads is told of the peer's end; by edges also of urgent data, for both
- * decide whether a short count has drained what is read. */
+/* What the backend should hold. Who reads is told of the peer's end; by edges also of urgent data,
+ * for both decide whether a short count has drained what is read. */
 static uint32_t target(const struct rouse_loop *loop, const struct slot *slot)
 {
     if (slot->state & (SLOT_ALWAYS | SLOT_REFUSED))
@@ -58,7 +58,7 @@ static void set_want(struct rouse_loop *loop, uint32_t index, uint32_t want)
 {
     struct slot *slot = &loop->slots[index];
     slot->want = (uint8_t)want;
-    slot->state &= (uint8_t)~(SLOT_REFUSED | SLOT_SHRINK);
+    slot->state &= (uint8_t) ~(SLOT_REFUSED | SLOT_SHRINK);
     loop->counters.changes_asked++;
     io_list_if_needed(loop, index);
 }
@@ -71,13 +71,15 @@ static int refuse_start(struct rouse_loop *loop, const struct rouse_io *io, rous
     if (io->fn == NULL)
         return loop_fail(loop, EINVAL, tried, fd, "give rouse_io_init() a callback");
     if (want & ~(uint32_t)(LOOP_DIRECTIONS | ROUSE_EDGE | ROUSE_ONESHOT))
-        return loop_fail(loop, EINVAL, tried, fd,
-                         "ask for READ, WRITE and PRIORITY, with EDGE or ONESHOT; HANGUP and ERROR are "
-                         "told without being asked");
+        return loop_fail(
+            loop, EINVAL, tried, fd,
+            "ask for READ, WRITE and PRIORITY, with EDGE or ONESHOT; HANGUP and ERROR are "
+            "told without being asked");
     if (io->slot != 0)
         return io->loop == loop && io->fd == fd
                    ? 0
-                   : loop_fail(loop, EBUSY, tried, fd, "stop the watcher first: it watches another");
+                   : loop_fail(loop, EBUSY, tried, fd,
+                               "stop the watcher first: it watches another");
     if (fd < 0)
         return loop_fail(loop, EBADF, tried, fd, "it is no descriptor");
     if (fdmap_find(loop, fd) != 0)
@@ -87,8 +89,9 @@ static int refuse_start(struct rouse_loop *loop, const struct rouse_io *io, rous
     if (loop->system->check(fd) != 0)
         return loop_fail(loop, EBADF, tried, fd, "it is not open");
     if (loop->backend->fd_limit != 0 && fd >= loop->backend->fd_limit)
-        return loop_fail(loop, ERANGE, tried, fd,
-                         "the backend cannot hold a number that high (FD_SETSIZE): use another one");
+        return loop_fail(
+            loop, ERANGE, tried, fd,
+            "the backend cannot hold a number that high (FD_SETSIZE): use another one");
     return 0;
 }
 
@@ -129,8 +132,9 @@ int rouse_io_want(struct rouse_io *io, uint32_t want)
         return error;
     struct rouse_loop *loop = io->loop;
     if (want & ~(uint32_t)LOOP_DIRECTIONS)
-        return loop_fail(loop, EINVAL, "change what is wanted of descriptor %lld", io->fd,
-                         "ask for READ, WRITE and PRIORITY; EDGE and ONESHOT are rouse_io_start()'s");
+        return loop_fail(
+            loop, EINVAL, "change what is wanted of descriptor %lld", io->fd,
+            "ask for READ, WRITE and PRIORITY; EDGE and ONESHOT are rouse_io_start()'s");
     uint32_t mode = loop->slots[io->slot].want & (ROUSE_EDGE | ROUSE_ONESHOT);
     set_want(loop, io->slot, mode | want);
     return 0;
@@ -210,8 +214,8 @@ int rouse_io_active(const struct rouse_io *io)
     return io != NULL && io->slot != 0;
 }
 
-/* Before the wait: turns the PENDING list into changes, and moves what is still ready to AGAIN. What
- * does not fit in one batch follows in the next turn. Returns the number of changes. */
+/* Before the wait: turns the PENDING list into changes, and moves what is still ready to AGAIN.
+ * What does not fit in one batch follows in the next turn. Returns the number of changes. */
 uint32_t io_collect(struct rouse_loop *loop)
 {
     uint32_t n = 0;
@@ -243,8 +247,8 @@ uint32_t io_collect(struct rouse_loop *loop)
     return n;
 }
 
-/* The kernel refused the last change: told once, unless the descriptor is simply always ready. Returns
- * what the callback is to be told. */
+/* The kernel refused the last change: told once, unless the descriptor is simply always ready.
+ * Returns what the callback is to be told. */
 uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error)
 {
     struct slot *slot = &loop->slots[index];
@@ -262,8 +266,8 @@ uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error)
     return ROUSE_ERROR;
 }
 
-/* A report brought nothing that is wanted: an edge watcher gives up what it holds for nothing. (A level
- * watcher holds only what it wanted when the wait began.) */
+/* A report brought nothing that is wanted: an edge watcher gives up what it holds for nothing. (A
+ * level watcher holds only what it wanted when the wait began.) */
 void io_unwanted(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.spurious++;
@@ -279,8 +283,8 @@ void io_spent(struct rouse_loop *loop, uint32_t index)
     io_list_if_needed(loop, index);
 }
 
-/* After the callback of an edge watcher: a direction of which it said nothing may have been drained or
- * not, and the kernel will not tell again; so the kernel is asked by level from now on. */
+/* After the callback of an edge watcher: a direction of which it said nothing may have been drained
+ * or not, and the kernel will not tell again; so the kernel is asked by level from now on. */
 void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready)
 {
     struct slot *slot = &loop->slots[index];

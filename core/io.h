@@ -25,8 +25,9 @@ static inline int io_check(const struct rouse_io *io)
     return owner_check(io->loop);
 }
 
-/* ERROR and HANGUP are also reported as the READ or WRITE that was wanted, for the next read or write
- * is what tells them. The end of what is not read concerns nobody who writes, unless it is all there is. */
+/* ERROR and HANGUP are also reported as the READ or WRITE that was wanted, for the next read or
+ * write is what tells them. The end of what is not read concerns nobody who writes, unless it is
+ * all there is. */
 static inline uint32_t io_spread(uint32_t want, uint32_t ready)
 {
     uint32_t both = want & (ROUSE_READ | ROUSE_WRITE);

@@ -11,7 +11,7 @@
 
 #include <rouse.h>
 
-#define LINK_OWNER(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define LINK_OWNER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void link_init(struct rouse_link *head)
 {

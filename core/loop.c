@@ -1,8 +1,8 @@
 /*
  * The loop: hand over what has changed, wait, call back for what is ready, then for timers that are
- * due, then run the tasks; over and over, in one thread. An event takes three jumps in two files: the wait
- * in backends/NAME.c, deliver() below, the user's callback. An idle loop is asleep in the first of them
- * and costs nothing.
+ * due, then run the tasks; over and over, in one thread. An event takes three jumps in two files:
+ * the wait in backends/NAME.c, deliver() below, the user's callback. An idle loop is asleep in the
+ * first of them and costs nothing.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,29 +25,6 @@ COLD int loop_grow(struct rouse_loop *loop)
     return error;
 }
 
-/* Reads the clock. One that steps back stands still instead. */
-int64_t loop_clock(struct rouse_loop *loop)
-{
-    int64_t now = loop->agenda & AGENDA_CLOCK ? loop->clock.now(loop->clock.context) : loop->system->now();
-    if (now > loop->latest)
-        loop->latest = now;
-    return loop->latest;
-}
-
-int64_t loop_now(struct rouse_loop *loop)
-{
-    if (!loop->now_known) {
-        loop->now = loop_clock(loop);
-        loop->now_known = loop->running;
-    }
-    return loop->now;
-}
-
-int64_t rouse_now(struct rouse_loop *loop)
-{
-    return loop == NULL ? -EINVAL : loop_now(loop);
-}
-
 static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
 {
     struct slot *slot = &loop->slots[index];
@@ -64,7 +41,8 @@ static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
     loop->current = NULL;
 }
 
-/* What is due to the watcher, by what it wants, what is reported, and what it has not drained yet. */
+/* What is due to the watcher, by what it wants, what is reported, and what it has not drained yet.
+ */
 static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t ready)
 {
     struct slot *slot = &loop->slots[index];
@@ -76,9 +54,9 @@ static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t re
         io_unwanted(loop, index);
 }
 
-/* An event for a watcher that was stopped. If that was in this turn, the event was fetched before. If
- * not, it is of a registration that only the kernel knows: the descriptor was closed behind our back
- * while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
+/* An event for a watcher that was stopped. If that was in this turn, the event was fetched before.
+ * If not, it is of a registration that only the kernel knows: the descriptor was closed behind our
+ * back while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
 COLD static void stale(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.stale++;
@@ -107,8 +85,9 @@ static void receive(struct rouse_loop *loop, struct rouse_event event)
         deliver_special(loop, index, event.ready);
 }
 
-/* Calls back for each descriptor that the wait has told of. Nearly always that is a plain level watcher,
- * ready for what it wants; the refused, the spent and those with an error have other bits. */
+/* Calls back for each descriptor that the wait has told of. Nearly always that is a plain level
+ * watcher, ready for what it wants; the refused, the spent and those with an error have other bits.
+ */
 static inline void deliver(struct rouse_loop *loop)
 {
     const struct rouse_event *event = loop->events;
@@ -191,8 +170,9 @@ static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t tim
  * A wait that may sleep costs more than one that may not, even if something is ready: a finite
  * timeout sets up a timer in the kernel (114 ns of 510), and select and poll link the thread into
  * every wait queue first. So a busy loop asks before it sleeps. To ask in vain costs a call; each
- * miss therefore doubles the number of sleeps that must end in an event before it is tried again, and
- * each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for timers.
+ * miss therefore doubles the number of sleeps that must end in an event before it is tried again,
+ * and each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for
+ * timers.
  */
 static int ask_then_sleep(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
@@ -241,7 +221,7 @@ static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
     return simple ? ask(loop, nchanges, timeout) : wait_with_care(loop, nchanges, timeout);
 }
 
-COLD static int reopen(struct rouse_loop *loop)
+COLD int loop_reopen(struct rouse_loop *loop)
 {
     if (loop->backend_open)
         loop->backend->close(loop->state);
@@ -262,7 +242,7 @@ COLD static int reopen(struct rouse_loop *loop)
 COLD static int prepare(struct rouse_loop *loop)
 {
     if (loop->agenda & AGENDA_REBUILD) {
-        int error = reopen(loop);
+        int error = loop_reopen(loop);
         if (error != 0)
             return error;
     }
@@ -281,7 +261,8 @@ COLD static void after_wait(struct rouse_loop *loop)
         wake_collect(loop);
 }
 
-/* Whether no timer can be due: there is none, or the first is so far off that the clock need not be read. */
+/* Whether no timer can be due: there is none, or the first is so far off that the clock need not be
+ * read. */
 static inline bool timers_are_far(const struct rouse_loop *loop)
 {
     if (loop->ntimers == 0)
@@ -407,66 +388,4 @@ int rouse_release(struct rouse_loop *loop)
     loop->holds--;
     loop->alive--;
     return 0;
-}
-
-int rouse_adopt(struct rouse_loop *loop)
-{
-    if (loop == NULL)
-        return -EINVAL;
-    bool forked = loop->forks != owner_forks();
-    if (loop->running && !forked)
-        return -EBUSY;
-    /* In a child whose parent's loop was running in another thread, it runs nowhere. */
-    bool in_callback = loop->running && loop->owner == owner_forked;
-    int error = owner_enter();
-    if (error != 0)
-        return error;
-    if (forked) {
-        error = wake_renew(loop);
-        if (error != 0)
-            return error;
-    }
-    loop->owner = owner_self;
-    loop->forks = owner_forks();
-    if (!forked)
-        return 0;
-    loop->running = in_callback;
-    loop->fetched = 0;
-    error = reopen(loop);
-    if (error == 0)
-        wake_again(loop);
-    return error;
-}
-
-int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters)
-{
-    if (loop == NULL || counters == NULL || counters->size < offsetof(struct rouse_counters, turns))
-        return -EINVAL;
-    struct rouse_counters all = loop->counters;
-    all.size = counters->size;
-    all.waits = all.turns + loop->missed;
-    all.wakeups = all.waits - loop->asked;
-    all.callbacks += loop->running ? loop->called : 0;
-    all.system_calls = loop->work.system_calls;
-    all.descriptors = loop->work.descriptors;
-    all.bytes_in = loop->work.bytes_in;
-    all.bytes_out = loop->work.bytes_out;
-    all.scanned = loop->work.scanned;
-    memcpy(counters, &all, counters->size < sizeof all ? counters->size : sizeof all);
-    return 0;
-}
-
-const char *rouse_backend_name(const struct rouse_loop *loop)
-{
-    return loop == NULL ? "" : loop->backend->name;
-}
-
-const char *rouse_passed_over(const struct rouse_loop *loop)
-{
-    return loop == NULL ? "" : loop->passed_over;
-}
-
-const char *rouse_version(void)
-{
-    return ROUSE_VERSION;
 }

@@ -23,8 +23,8 @@
 enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
 
 /*
- * loop.agenda: what a turn has to see to besides waiting and delivering. A bit may be set for nothing, but
- * is never missing; so a turn that has nothing to see to finds out by one comparison.
+ * loop.agenda: what a turn has to see to besides waiting and delivering. A bit may be set for
+ * nothing, but is never missing; so a turn that has nothing to see to finds out by one comparison.
  */
 enum {
     AGENDA_STOP = 1,
@@ -83,8 +83,8 @@ struct rouse_loop {
     uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
     uint32_t holds;
     uint32_t called; /* callbacks of this turn, for rouse_turn() */
-    int64_t now;    /* as read in this turn */
-    int64_t latest; /* as read last; no later reading is before it */
+    int64_t now;     /* as read in this turn */
+    int64_t latest;  /* as read last; no later reading is before it */
     struct rouse_clock clock;
 
     /* Timers. */
@@ -127,8 +127,8 @@ struct rouse_loop {
 int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
               const char *advice);
 
-/* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words belong
- * to the owner's thread. */
+/* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words
+ * belong to the owner's thread. */
 extern _Thread_local uintptr_t owner_self;
 extern _Thread_local uintptr_t owner_forked;
 int owner_enter(void);
@@ -141,7 +141,8 @@ static inline int owner_check(const struct rouse_loop *loop)
 }
 
 /* registry.c */
-int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why, size_t size);
+int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why,
+                  size_t size);
 void registry_close(struct rouse_loop *loop);
 
 /* system_posix.c */
@@ -183,8 +184,9 @@ void tasks_detach(struct rouse_loop *loop);
 void hooks_run(struct rouse_loop *loop, enum rouse_moment moment);
 void hooks_detach(struct rouse_loop *loop);
 
-/* loop.c */
+/* loop.c, clock.c */
 int loop_grow(struct rouse_loop *loop);
+int loop_reopen(struct rouse_loop *loop);
 int64_t loop_clock(struct rouse_loop *loop);
 int64_t loop_now(struct rouse_loop *loop);
 

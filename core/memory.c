@@ -31,8 +31,8 @@ int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t 
         wanted *= 2;
     if (wanted > UINT32_MAX || wanted > SIZE_MAX / item)
         return -ENOMEM;
-    void *larger = allocator->resize(allocator->context, *array, *capacity * item,
-                                     (size_t)wanted * item);
+    void *larger =
+        allocator->resize(allocator->context, *array, *capacity * item, (size_t)wanted * item);
     if (larger == NULL)
         return -ENOMEM;
     *array = larger;

@@ -17,8 +17,8 @@
 
 extern const struct rouse_allocator memory_default;
 
-/* Makes room for at least `need` items of `item` bytes in `*array`. The new ones are not cleared. 0, or
- * -ENOMEM with everything as it was. */
+/* Makes room for at least `need` items of `item` bytes in `*array`. The new ones are not cleared.
+ * 0, or -ENOMEM with everything as it was. */
 int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t *capacity,
                 uint32_t need, size_t item);
 

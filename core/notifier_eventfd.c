@@ -1,7 +1,7 @@
 /*
- * The descriptor by which other threads end a wait, on Linux: an eventfd, a counter of 64 bits with a
- * wait queue. A ring adds 1. A backend with edges reports each ring, so there the counter need never
- * be read, which saves a call for each wake; where there are no edges it is read back to 0.
+ * The descriptor by which other threads end a wait, on Linux: an eventfd, a counter of 64 bits with
+ * a wait queue. A ring adds 1. A backend with edges reports each ring, so there the counter need
+ * never be read, which saves a call for each wake; where there are no edges it is read back to 0.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,7 @@
 /*
- * The descriptor by which other threads end a wait, where there is no eventfd: a pipe. A ring writes
- * a byte; if the pipe is full a wake is pending anyway. Bytes are read back so that it never stays full.
+ * The descriptor by which other threads end a wait, where there is no eventfd: a pipe. A ring
+ * writes a byte; if the pipe is full a wake is pending anyway. Bytes are read back so that it never
+ * stays full.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,6 @@
 /*
- * Opening and closing: what is held is taken in one order and given back in the other, and a step that
- * fails gives back all that was taken before it.
+ * Opening and closing: what is held is taken in one order and given back in the other, and a step
+ * that fails gives back all that was taken before it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,8 +18,8 @@ static int refuse(const struct rouse_config *config, int error, const char *why)
     return -error;
 }
 
-/* A config of another version of the library is fine as far as it says nothing that this one does not
- * know. */
+/* A config of another version of the library is fine as far as it says nothing that this one does
+ * not know. */
 static int read_config(struct rouse_config *known, const struct rouse_config *config)
 {
     *known = (struct rouse_config){.size = sizeof *known};
@@ -106,7 +106,8 @@ int rouse_close(struct rouse_loop *loop)
     if (error != 0 && error != -ECHILD)
         return error;
     if (loop->running && (error == 0 || loop->owner == owner_forked))
-        return loop_fail(loop, EBUSY, "close the loop", 0, "stop it, and close it when it has returned");
+        return loop_fail(loop, EBUSY, "close the loop", 0,
+                         "stop it, and close it when it has returned");
     io_detach(loop);
     timers_detach(loop);
     tasks_detach(loop);
@@ -114,4 +115,9 @@ int rouse_close(struct rouse_loop *loop)
     registry_close(loop);
     free_tables(loop);
     return 0;
+}
+
+const char *rouse_version(void)
+{
+    return ROUSE_VERSION;
 }

@@ -1,10 +1,10 @@
 /*
  * Who may call. A loop belongs to one thread of one process, and each call of the API checks it,
  * without a system call: every thread that owns a loop has a number of its own in a thread-local
- * variable, which is compared with the loop's. In a forked child, the thread that forked is the only one
- * left, and its number is wiped by a handler that runs inside fork(): all loops that it owned are
- * then somebody else's, until it adopts them. vfork() and a bare clone() run no such handler; a
- * child of those must not touch a loop.
+ * variable, which is compared with the loop's. In a forked child, the thread that forked is the
+ * only one left, and its number is wiped by a handler that runs inside fork(): all loops that it
+ * owned are then somebody else's, until it adopts them. vfork() and a bare clone() run no such
+ * handler; a child of those must not touch a loop.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -53,4 +53,33 @@ uintptr_t owner_forks(void)
 int owner_refuse(const struct rouse_loop *loop)
 {
     return loop->forks != owner_forks() ? -ECHILD : -EPERM;
+}
+
+int rouse_adopt(struct rouse_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    bool forked = loop->forks != owner_forks();
+    if (loop->running && !forked)
+        return -EBUSY;
+    /* In a child whose parent's loop was running in another thread, it runs nowhere. */
+    bool in_callback = loop->running && loop->owner == owner_forked;
+    int error = owner_enter();
+    if (error != 0)
+        return error;
+    if (forked) {
+        error = wake_renew(loop);
+        if (error != 0)
+            return error;
+    }
+    loop->owner = owner_self;
+    loop->forks = owner_forks();
+    if (!forked)
+        return 0;
+    loop->running = in_callback;
+    loop->fetched = 0;
+    error = loop_reopen(loop);
+    if (error == 0)
+        wake_again(loop);
+    return error;
 }

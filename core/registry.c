@@ -1,6 +1,6 @@
 /*
- * Which backend runs: the caller's own, or the first of a list of names that can be opened. A list says
- * of each that it passed over why; a single name is an order, and fails in words.
+ * Which backend runs: the caller's own, or the first of a list of names that can be opened. A list
+ * says of each that it passed over why; a single name is an order, and fails in words.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,7 +32,8 @@ struct text {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void add(struct text *text, const char *format, ...)
+static void
+add(struct text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -151,15 +152,16 @@ static int try_default(struct rouse_loop *loop, struct text *words)
     return error;
 }
 
-int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why, size_t size)
+int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why,
+                  size_t size)
 {
     struct text text = {why, size};
     if (config->own != NULL)
         return try_backend(loop, config->own, &text);
     const char *list = config->backend != NULL ? config->backend : ROUSE_GETENV("ROUSE_BACKEND");
     struct text words = {loop->passed_over, sizeof loop->passed_over};
-    int error = list != NULL && *list != '\0' ? try_list(loop, list, &words)
-                                              : try_default(loop, &words);
+    int error =
+        list != NULL && *list != '\0' ? try_list(loop, list, &words) : try_default(loop, &words);
     if (error == 0)
         return 0;
     size_t length = strlen(loop->passed_over);
@@ -177,4 +179,14 @@ void registry_close(struct rouse_loop *loop)
         loop->backend->close(loop->state);
     wake_close(loop);
     memory_free(&loop->setup.allocator, loop->state, size);
+}
+
+const char *rouse_backend_name(const struct rouse_loop *loop)
+{
+    return loop == NULL ? "" : loop->backend->name;
+}
+
+const char *rouse_passed_over(const struct rouse_loop *loop)
+{
+    return loop == NULL ? "" : loop->passed_over;
 }

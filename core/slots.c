@@ -34,8 +34,8 @@ static int grow(struct rouse_loop *loop, uint32_t need)
 {
     uint32_t old = loop->nslots;
     void *array = loop->slots;
-    int error = memory_grow(&loop->setup.allocator, &array, &loop->nslots, need,
-                            sizeof *loop->slots);
+    int error =
+        memory_grow(&loop->setup.allocator, &array, &loop->nslots, need, sizeof *loop->slots);
     if (error != 0)
         return error;
     loop->slots = array;
@@ -55,8 +55,8 @@ int slots_open(struct rouse_loop *loop)
 uint32_t slots_take(struct rouse_loop *loop, struct rouse_io *io)
 {
     uint32_t index = loop->slots[SLOT_FREE].next;
-    if (index == SLOT_FREE ||
-        (loop->slots[index].generation != 0 && loop->slots[index].of.freed == loop->counters.turns)) {
+    if (index == SLOT_FREE || (loop->slots[index].generation != 0 &&
+                               loop->slots[index].of.freed == loop->counters.turns)) {
         index = loop->nslots;
         if (index == UINT32_MAX || grow(loop, index + 1) != 0)
             return 0;

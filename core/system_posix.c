@@ -29,8 +29,8 @@ static int64_t now(void)
 }
 
 #ifdef CLOCK_MONOTONIC_COARSE
-/* The time of the last tick of the kernel costs a fifth of the time of now. No system ticks more seldom than
- * every 10 ms while a thread runs; one tick may be late. */
+/* The time of the last tick of the kernel costs a fifth of the time of now. No system ticks more
+ * seldom than every 10 ms while a thread runs; one tick may be late. */
 static int64_t soon(void)
 {
     struct timespec time;
@@ -48,9 +48,10 @@ static int check(rouse_fd fd)
 }
 
 /*
- * Only where bytes run together does a short count say that nothing is left. That is TCP, not every stream
- * socket: a read from a unix stream stops behind each message that carried descriptors, and SCTP
- * keeps records. It is a pipe; one in packet mode cannot be told from it at the end that reads.
+ * Only where bytes run together does a short count say that nothing is left. That is TCP, not every
+ * stream socket: a read from a unix stream stops behind each message that carried descriptors, and
+ * SCTP keeps records. It is a pipe; one in packet mode cannot be told from it at the end that
+ * reads.
  */
 static int kind(rouse_fd fd)
 {
@@ -82,8 +83,8 @@ static ssize_t read_some(rouse_fd fd, int kind, void *buffer, size_t size)
 
 static ssize_t write_some(rouse_fd fd, int kind, const void *data, size_t size)
 {
-    ssize_t n = is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                : write(fd, data, size);
+    ssize_t n =
+        is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, data, size);
     return n >= 0 ? n : -errno;
 }
 

@@ -11,8 +11,8 @@
 
 #include <rouse.h>
 
-/* Makes the task one that waits; true if it was one already. The field is a plain integer in the public
- * struct because C++ cannot read an _Atomic one. */
+/* Makes the task one that waits; true if it was one already. The field is a plain integer in the
+ * public struct because C++ cannot read an _Atomic one. */
 static inline bool task_claim(struct rouse_task *task)
 {
     return atomic_exchange_explicit((_Atomic(uintptr_t) *)&task->state, 1, memory_order_acq_rel);

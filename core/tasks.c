@@ -1,7 +1,7 @@
 /*
- * Tasks: one call each, at the end of the turn. Those that wait when the phase begins are taken off the
- * queue at once, so that a task that defers another one, or itself, cannot keep the loop from its
- * descriptors.
+ * Tasks: one call each, at the end of the turn. Those that wait when the phase begins are taken off
+ * the queue at once, so that a task that defers another one, or itself, cannot keep the loop from
+ * its descriptors.
  *
  * SPDX-License-Identifier: MIT
  */

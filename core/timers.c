@@ -1,9 +1,9 @@
 /*
- * Timers: a heap with four children to a node, in one array of keys beside their pointers, so that a
- * comparison touches no timer. What is common must be cheap, and what is common is an idle timeout that is
- * pushed back by every message and never fires: a deadline moved later is therefore only stored in the
- * timer. Its entry stays where it is, and is filed anew when it surfaces, at most once for each
- * time that it would have fired.
+ * Timers: a heap with four children to a node, in one array of keys beside their pointers, so that
+ * a comparison touches no timer. What is common must be cheap, and what is common is an idle
+ * timeout that is pushed back by every message and never fires: a deadline moved later is therefore
+ * only stored in the timer. Its entry stays where it is, and is filed anew when it surfaces, at
+ * most once for each time that it would have fired.
  *
  * Entries are ordered by key, and those of one key by the order in which they were started.
  *
@@ -246,8 +246,8 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
     timer->fn(timer);
 }
 
-/* Calls all that are due by the clock of this turn. What was started in this turn is due in the next:
- * filed under no earlier key than `now`, and later than all others, it surfaces last. */
+/* Calls all that are due by the clock of this turn. What was started in this turn is due in the
+ * next: filed under no earlier key than `now`, and later than all others, it surfaces last. */
 void timers_run(struct rouse_loop *loop)
 {
     int64_t now = loop_now(loop);

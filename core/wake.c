@@ -5,8 +5,8 @@
  * pending costs one atomic exchange. A post first pushes its task onto a stack by compare and swap,
  * then wakes. The loop clears the flag before it looks at the stack, never after: so whatever
  * was pushed before a flag that was found set is seen by the loop that clears it, and the last wake
- * is always followed by a look. Both sides use read-modify-write operations on the flag: a plain load could
- * be early on a processor with weak ordering.
+ * is always followed by a look. Both sides use read-modify-write operations on the flag: a plain
+ * load could be early on a processor with weak ordering.
  *
  * SPDX-License-Identifier: MIT
  */

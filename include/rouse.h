@@ -53,9 +53,9 @@ enum {
     ROUSE_READ = 1,     /* a read, recv or accept would not block (data, the end, or an error) */
     ROUSE_PRIORITY = 2, /* out-of-band data, or what the kind of descriptor calls exceptional */
     ROUSE_WRITE = 4,    /* a write would not block */
-    ROUSE_ERROR = 8,    /* a condition that the next read or write will tell; see rouse_io_error() */
-    ROUSE_HANGUP = 16,  /* advisory: the peer closed its writing side, or both sides */
-    ROUSE_EDGE = 32,    /* call until drained, see rouse_io_start() */
+    ROUSE_ERROR = 8,   /* a condition that the next read or write will tell; see rouse_io_error() */
+    ROUSE_HANGUP = 16, /* advisory: the peer closed its writing side, or both sides */
+    ROUSE_EDGE = 32,   /* call until drained, see rouse_io_start() */
     ROUSE_ONESHOT = 64, /* pause the watcher before each callback */
     ROUSE_SPENT = 128,
 };
@@ -146,8 +146,8 @@ ROUSE_API int rouse_stop(struct rouse_loop *loop);
  * Makes the calling thread, in the calling process, the owner of a loop that is not running. In a
  * forked child it opens the backend anew and sends it all that is watched, so that parent and child
  * each have a loop of their own over the descriptors that they share; inside a callback of the
- * loop too: what its turn had still to tell of descriptors is forgotten, and told again if it lasts.
- * Errors: -EBUSY (the loop is running in its thread), -EMFILE, -ENOMEM, or the backend's.
+ * loop too: what its turn had still to tell of descriptors is forgotten, and told again if it
+ * lasts. Errors: -EBUSY (the loop is running in its thread), -EMFILE, -ENOMEM, or the backend's.
  */
 ROUSE_API int rouse_adopt(struct rouse_loop *loop);
 
@@ -243,8 +243,8 @@ ROUSE_API void rouse_io_init(struct rouse_io *io, void (*fn)(struct rouse_io *io
  * READ, WRITE or PRIORITY that was wanted. Regular files and what else the kernel cannot watch are
  * always ready. A change that the kernel refuses later is told once, as ROUSE_ERROR; see
  * rouse_io_error(). Starting a started watcher again on the same descriptor changes what it wants.
- * Errors: -EINVAL (no callback, other bits in `want`), -EBADF, -EEXIST (another watcher of this loop
- * has the descriptor), -EBUSY (this one has another descriptor or loop), -ERANGE (the backend
+ * Errors: -EINVAL (no callback, other bits in `want`), -EBADF, -EEXIST (another watcher of this
+ * loop has the descriptor), -EBUSY (this one has another descriptor or loop), -ERANGE (the backend
  * cannot watch a number that high), -ENOMEM, -EPERM, -ECHILD.
  */
 ROUSE_API int rouse_io_start(struct rouse_loop *loop, struct rouse_io *io, rouse_fd fd,
@@ -332,8 +332,8 @@ ROUSE_API void rouse_timer_init(struct rouse_timer *timer, void (*fn)(struct rou
  * `delay` from now, for which it reads the clock. With a `period` it repeats, in phase; late by
  * several periods it is called once. Moving a deadline later is a store: the idle timeout that is
  * pushed back by every message costs nothing. Never early; equal deadlines in the order started;
- * one started in a callback is called in the next turn at the soonest, and counts as due then if its
- * deadline has passed. A timer is no longer started when the callback of its last deadline
+ * one started in a callback is called in the next turn at the soonest, and counts as due then if
+ * its deadline has passed. A timer is no longer started when the callback of its last deadline
  * runs, which may start it again, stop it or free it.
  * Errors: -EINVAL (no callback, a negative delay or period), -EBUSY (started on another loop),
  * -ENOMEM, -EPERM, -ECHILD. A sum beyond INT64_MAX is INT64_MAX.
@@ -387,8 +387,8 @@ ROUSE_API int rouse_defer(struct rouse_loop *loop, struct rouse_task *task);
 ROUSE_API int rouse_post(struct rouse_loop *loop, struct rouse_task *task);
 
 /* Takes back a task that waits, deferred or posted; the loop's thread only. Its callback does not
- * run. 0 also if it waits for nothing. Errors: -EBUSY (another thread is posting it at this moment),
- * -EPERM, -ECHILD. */
+ * run. 0 also if it waits for nothing. Errors: -EBUSY (another thread is posting it at this
+ * moment), -EPERM, -ECHILD. */
 ROUSE_API int rouse_task_cancel(struct rouse_task *task);
 
 /* When a hook is called. */

@@ -49,11 +49,11 @@ struct rouse_event {
 
 /* What a backend can do; rouse_backend.traits. */
 enum {
-    ROUSE_TRAIT_EDGE = 1,   /* knows edges: honours ROUSE_EDGE in `want` */
-    ROUSE_TRAIT_HANGUP = 2, /* can tell HANGUP and ERROR */
-    ROUSE_TRAIT_SCAN = 4,   /* to sleep costs O(N) more than to ask: it links the thread everywhere */
-    ROUSE_TRAIT_GUESS = 8,  /* reports are guesses */
-    ROUSE_TRAIT_LESSON = 16 /* for lessons: never chosen by default */
+    ROUSE_TRAIT_EDGE = 1,    /* knows edges: honours ROUSE_EDGE in `want` */
+    ROUSE_TRAIT_HANGUP = 2,  /* can tell HANGUP and ERROR */
+    ROUSE_TRAIT_SCAN = 4,    /* to sleep costs O(N) more than to ask */
+    ROUSE_TRAIT_GUESS = 8,   /* reports are guesses */
+    ROUSE_TRAIT_LESSON = 16, /* for lessons: never chosen by default */
 };
 
 /* The work of the backend, which it counts as it goes. Read through rouse_count(). */
@@ -88,24 +88,31 @@ enum rouse_kind {
  * blocks, but read and write on what is no socket and not non-blocking.
  */
 struct rouse_system {
-    int64_t (*now)(void); /* monotonic, in nanoseconds */
-    int64_t (*soon)(void); /* optional: a time that `now` has not reached, within about 20 ms, found
-                            * for less than `now` costs */
-    int (*check)(rouse_fd fd); /* 0 if it is an open descriptor, else -EBADF */
-    int (*kind)(rouse_fd fd);  /* enum rouse_kind */
+    /* The monotonic clock, in nanoseconds. */
+    int64_t (*now)(void);
+    /* Optional: a time that `now` has not reached, within some 20 ms, found for less. */
+    int64_t (*soon)(void);
+    /* 0 if it is an open descriptor, else -EBADF. */
+    int (*check)(rouse_fd fd);
+    /* enum rouse_kind */
+    int (*kind)(rouse_fd fd);
     ssize_t (*read)(rouse_fd fd, int kind, void *buffer, size_t size);
-    ssize_t (*write)(rouse_fd fd, int kind, const void *data, size_t size); /* no SIGPIPE on sockets */
-    int (*accept)(rouse_fd fd, rouse_fd *accepted); /* non-blocking, close-on-exec */
-    int (*take_error)(rouse_fd fd);                 /* SO_ERROR, consumed, as -errno */
-    int (*close)(rouse_fd fd);                      /* the descriptor is gone whatever it returns */
+    /* Raises no SIGPIPE on sockets. */
+    ssize_t (*write)(rouse_fd fd, int kind, const void *data, size_t size);
+    /* Non-blocking, close-on-exec. */
+    int (*accept)(rouse_fd fd, rouse_fd *accepted);
+    /* SO_ERROR, consumed, as -errno. */
+    int (*take_error)(rouse_fd fd);
+    /* The descriptor is gone whatever it returns. */
+    int (*close)(rouse_fd fd);
 };
 
 struct rouse_backend {
-    uint32_t abi;      /* ROUSE_BACKEND_ABI */
+    uint32_t abi; /* ROUSE_BACKEND_ABI */
     uint32_t traits;
     const char *name;
-    size_t state_size; /* of the state that the loop allocates, zeroes, and hands to each function */
-    rouse_fd fd_limit; /* descriptors must be below this, else rouse_io_start() is -ERANGE; 0: none */
+    size_t state_size; /* of the state that the loop allocates, zeroes, and hands to each call */
+    rouse_fd fd_limit; /* rouse_io_start() refuses descriptors from here on with -ERANGE; 0: none */
 
     /*
      * Makes the state usable. `state` is zeroed. May fail with -errno and words in `setup->why`; it
@@ -122,8 +129,8 @@ struct rouse_backend {
      * Applies all changes, then waits, then reports.
      *
      * changes: at most one for a descriptor. After it the kernel holds `want` for `fd`, or for want
-     *   0 nothing at all, so that nothing is reported for it, hangup and errors included. With ROUSE_EDGE
-     *   in `want` (sent only if the trait is set) a direction is reported when it becomes
+     *   0 nothing at all, so that nothing is reported for it, hangup and errors included. With
+     *   ROUSE_EDGE in `want` (sent only if the trait is set) a direction is reported when it becomes
      *   ready, and once right after a change if it is ready then. HANGUP in `want` asks to be told
      *   of a peer that closes its writing side; ERROR is never asked and always told.
      * refused changes: an event {token, ROUSE_ERROR, -errno}, while the others still apply. The
@@ -134,8 +141,8 @@ struct rouse_backend {
      *   of the backend and clamped to its range (the loop waits again).
      * events: at most one for a token and call, with all that is ready of what is wanted, and ERROR
      *   and HANGUP where the backend can tell them. Level: as long as the condition lasts.
-     *   May be spurious. Must not starve: when more are ready than fit, later calls report the others
-     *   first. Never a token that was not given to it, or one that was dropped before this call.
+     *   May be spurious. Must not starve: when more are ready than fit, later calls report the
+     *   others first. Never a token that was not given to it, or that was dropped before this call.
      *   SPENT in `ready` says that the kernel holds nothing for this token now; the loop sends
      *   what it wants again before the next wait. `ready` may be SPENT alone.
      * returns the number of events; 0 after a timeout or a signal; -errno only if the backend has
