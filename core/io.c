@@ -41,11 +41,17 @@ static uint32_t still_due(const struct slot *slot)
     return slot->ready & slot->want & LOOP_DIRECTIONS;
 }
 
+/* Whether the backend must be told something. */
+static bool must_change(const struct rouse_loop *loop, const struct slot *slot)
+{
+    return target(loop, slot) != slot->held || (slot->state & SLOT_ANEW);
+}
+
 /* Lists a slot if there is something to do for it before the next wait. */
 void io_list_if_needed(struct rouse_loop *loop, uint32_t index)
 {
     const struct slot *slot = &loop->slots[index];
-    if (target(loop, slot) != slot->held || still_due(slot) != 0)
+    if (must_change(loop, slot) || still_due(slot) != 0)
         slots_list(loop, index, SLOT_PENDING);
 }
 
@@ -115,12 +121,7 @@ int rouse_io_start(struct rouse_loop *loop, struct rouse_io *io, rouse_fd fd, ui
         fdmap_set(loop, fd, index);
         loop->alive += !(io->flags & IO_UNREF);
     }
-    struct slot *slot = &loop->slots[io->slot];
-    if (slot->state & SLOT_LEVEL) {
-        slot->state &= (uint8_t)~SLOT_LEVEL;
-        if (want & ROUSE_EDGE) /* the edge that told nothing is asked for anew */
-            slot->held &= (uint8_t)~ROUSE_EDGE;
-    }
+    loop->slots[io->slot].state &= (uint8_t)~SLOT_LEVEL;
     set_want(loop, io->slot, want);
     return 0;
 }
@@ -222,10 +223,10 @@ uint32_t io_collect(struct rouse_loop *loop)
     while (!slots_empty(loop->slots, SLOT_PENDING)) {
         uint32_t index = loop->slots[SLOT_PENDING].next;
         struct slot *slot = &loop->slots[index];
-        uint32_t want = target(loop, slot);
-        if (want != slot->held) {
+        if (must_change(loop, slot)) {
             if (n == loop->capacity && loop_grow(loop) != 0)
                 break;
+            uint32_t want = target(loop, slot);
             loop->changes[n++] = (struct rouse_change){
                 .fd = slot->of.io->fd,
                 .had = slot->held,
@@ -236,7 +237,7 @@ uint32_t io_collect(struct rouse_loop *loop)
             /* What is no longer held by edges will be told anew. */
             slot->ready &= (uint8_t)(want & ROUSE_EDGE ? want | ROUSE_ERROR : 0);
         }
-        slot->state &= (uint8_t)~SLOT_SHRINK;
+        slot->state &= (uint8_t) ~(SLOT_SHRINK | SLOT_ANEW);
         slots_unlist(loop, index);
         if (still_due(slot) != 0) {
             slots_list(loop, index, SLOT_AGAIN);
@@ -254,6 +255,7 @@ uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error)
     struct slot *slot = &loop->slots[index];
     slot->held = 0;
     slot->ready = 0;
+    slot->state &= (uint8_t)~SLOT_ANEW;
     if (error == -EPERM) {
         slot->state |= SLOT_ALWAYS;
         slot->ready = ROUSE_READ | ROUSE_WRITE;
@@ -280,6 +282,7 @@ void io_unwanted(struct rouse_loop *loop, uint32_t index)
 void io_spent(struct rouse_loop *loop, uint32_t index)
 {
     loop->slots[index].held = 0;
+    loop->slots[index].state &= (uint8_t)~SLOT_ANEW;
     io_list_if_needed(loop, index);
 }
 
@@ -292,7 +295,7 @@ void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready)
     if (!(slot->want & ROUSE_ONESHOT))
         unsaid &= slot->want;
     if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS)) {
-        slot->state |= SLOT_LEVEL;
+        slot->state |= SLOT_LEVEL | SLOT_ANEW;
         slot->ready = 0;
     }
     io_list_if_needed(loop, index);
@@ -306,6 +309,7 @@ void io_forget(struct rouse_loop *loop)
         if (!(slot->generation & 1))
             continue;
         slot->held = 0;
+        slot->state &= (uint8_t)~SLOT_ANEW;
         if (!(slot->state & SLOT_ALWAYS))
             slot->ready = 0;
         slots_unlist(loop, index); /* from AGAIN too, which a wait that failed left behind */

@@ -50,11 +50,12 @@ static inline uint32_t io_due_level(const struct slot *slot, uint32_t ready)
     return due != 0 ? due | (ready & (ROUSE_ERROR | ROUSE_HANGUP)) : 0;
 }
 
-/* An edge watcher's readiness is remembered until it is drained. */
+/* An edge watcher's readiness is remembered until it is drained: for all directions that are held,
+ * for one that is wanted only later will not be told again. */
 static inline uint32_t io_due_edge(struct slot *slot, uint32_t ready)
 {
     if (ready & (ROUSE_ERROR | ROUSE_HANGUP))
-        ready = io_spread(slot->want, ready);
+        ready = io_spread(slot->held, ready);
     slot->ready |= (uint8_t)(ready & (LOOP_DIRECTIONS | ROUSE_ERROR | ROUSE_HANGUP));
     uint32_t due = slot->ready & slot->want & LOOP_DIRECTIONS;
     return due != 0 ? due | (slot->ready & (ROUSE_ERROR | ROUSE_HANGUP)) : 0;

@@ -280,7 +280,7 @@ static inline int turn(struct rouse_loop *loop, int64_t timeout)
         error = prepare(loop);
         if (error != 0)
             return error;
-        if (loop->agenda & (AGENDA_STOP | AGENDA_TASKS))
+        if ((loop->agenda & AGENDA_STOP) || !link_empty(&loop->tasks))
             timeout = 0;
     }
     loop->counters.turns++;

@@ -48,6 +48,7 @@ enum {
     SLOT_ALWAYS = 4,  /* a file that the kernel does not watch because it is always ready */
     SLOT_REFUSED = 8, /* the kernel refused; nothing is sent until the caller changes something */
     SLOT_SHRINK = 16, /* give up the directions that are held and no longer wanted */
+    SLOT_ANEW = 32,   /* an edge was told and is lost: ask again, even for what is held already */
 };
 
 enum { SLOT_PENDING = 0, SLOT_AGAIN = 1, SLOT_FREE = 2, SLOT_FIRST = 3 };

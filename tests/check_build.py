@@ -197,8 +197,8 @@ def leave_out(name):
 def build_without_warnings(name, *options, **environment):
     """Library, tests and benchmarks, in another way than that in which the tests are run."""
     folder = fresh(name)
-    check.run('meson', 'setup', folder / 'build', ROOT, '-Dwerror=true', '-Dtests=enabled', *options,
-              env=dict(os.environ, **environment))
+    check.run('meson', 'setup', folder / 'build', ROOT, '-Dwerror=true', '-Dtests=enabled',
+              *options, env=dict(os.environ, **environment))
     compile_in(folder / 'build')
 
 

@@ -11,6 +11,7 @@ import pathlib
 import sys
 import tempfile
 
+import builds
 import check
 import run
 
@@ -32,7 +33,7 @@ def outcome(*runs, timeout=1000):
     run.results = run.Results()
     text = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(text):
-        run.BUILD = pathlib.Path(folder)
+        builds.FOLDER = pathlib.Path(folder)
         for build_name, *actions in runs:
             lines = ['import os, signal, sys, time', f'sys.path.insert(0, {sys.path[0]!r})',
                      'import check']
@@ -43,7 +44,7 @@ def outcome(*runs, timeout=1000):
             (pathlib.Path(folder) / build_name).mkdir(exist_ok=True)
             program = run.Program('p', '', [sys.executable, '-B', str(script)], {}, timeout,
                                   set(), [f'c{number}' for number in range(len(actions))])
-            run.run(program, run.PLAIN._replace(name=build_name))
+            run.run(program, builds.PLAIN._replace(name=build_name))
         status = run.results.finish()
     states = {name.split('/')[1]: state for name, state in run.results.state.items()}
     return states, text.getvalue().splitlines()[-1], status, text.getvalue()

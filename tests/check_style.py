@@ -48,7 +48,7 @@ def every_c_file_begins_by_saying_what_it_is():
     for path in sources('.c', '.h'):
         teaches = path.suffix == '.c' and path.parent.name in ('core', 'backends')
         opening = re.match(r'/\*\n(.*?)\*/', path.read_text(), re.S)
-        if not opening or len(re.findall(r'\w+', opening.group(1))) < (30 if teaches else 8):
+        if not opening or len(re.findall(r'\w+', opening.group(1))) < (20 if teaches else 8):
             wrong.append(f'{place(path, 1)}: it does not say what the file is')
         elif not opening.group(1).rstrip().endswith('SPDX-License-Identifier: MIT'):
             wrong.append(f'{place(path, 1)}: the first comment does not end with its licence')

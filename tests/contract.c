@@ -10,13 +10,15 @@
  */
 #include "contract.h"
 
-/* Never NULL in a case: main() is not reached in a group whose backend is not compiled in. */
+/* NULL if there is none of that name; without a name the first that is compiled in. */
 const struct rouse_backend *contract_backend(void)
 {
     const char *name = getenv("ROUSE_BACKEND");
-    for (unsigned i = 0; rouse_rung_at(i) != NULL; i++)
-        if (name != NULL && strcmp(rouse_rung_at(i)->name, name) == 0)
-            return rouse_rung_at(i)->backend;
+    for (unsigned i = 0; rouse_rung_at(i) != NULL; i++) {
+        const struct rouse_rung *rung = rouse_rung_at(i);
+        if (name != NULL ? strcmp(rung->name, name) == 0 : rung->backend != NULL)
+            return rung->backend;
+    }
     return NULL;
 }
 
@@ -173,14 +175,17 @@ uint32_t bare_ready(struct bare *bare, uint64_t token)
 int rig_setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    if (rig == NULL)
+    if (rig == NULL || contract_backend() == NULL)
         return -1;
     rig->descriptors = world_open_descriptors();
     rig->clock.now = 1000000000;
     struct rouse_clock clock = world_clock(&rig->clock);
     char why[128] = "";
-    struct rouse_config config = {
-        .size = sizeof config, .clock = &clock, .why = why, .why_size = sizeof why};
+    struct rouse_config config = {.size = sizeof config,
+                                  .backend = contract_backend()->name,
+                                  .clock = &clock,
+                                  .why = why,
+                                  .why_size = sizeof why};
     if (rouse_open(&rig->loop, &config) < 0) {
         fprintf(stderr, "%s\n", why);
         free(rig);

@@ -120,7 +120,7 @@ static void number_and_slot_reused_after_drop(void **state)
     MUST(world_close(old[1]));
 }
 
-/* A8, A9, G4: what the kernel still holds of that file under that number gets the new token. */
+/* A8, A9: what the kernel still holds of that file under that number gets the new token. */
 static void same_file_again_under_the_same_number(void **state)
 {
     struct bare *bare = *state;

@@ -221,6 +221,37 @@ static void event_of_a_watcher_stopped_in_the_batch_is_stale(void **state)
     assert_int_equal(since.rebuilds, 0);
 }
 
+enum { SUCCESSORS = 8 };
+
+static struct player successors[SUCCESSORS];
+
+static void replace_other(struct player *self)
+{
+    CHECK_OK(loop, rouse_io_stop(&self->other->io));
+    for (int i = 0; i < SUCCESSORS; i++) {
+        rouse_fd copy;
+        CHECK_OK(NULL, world_dup(others[1], &copy));
+        player_init(&successors[i], loop, 'c', NULL);
+        CHECK_OK(loop, rouse_io_start(loop, &successors[i].io, copy, ROUSE_PRIORITY));
+    }
+    self->also = NULL;
+}
+
+/* What was fetched before the stop is no registration that only the kernel knows: no rebuild, even
+ * if all room for watchers that is free is given out again at once. */
+static void stale_event_is_no_reason_to_rebuild(void **state)
+{
+    (void)state;
+    watch_both(replace_other);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rouse_turn(loop, -1), 1);
+    struct rouse_counters since = counted();
+    assert_int_equal(since.stale, 1);
+    assert_int_equal(since.rebuilds, 0);
+    for (int i = 0; i < SUCCESSORS; i++)
+        CHECK_OK(loop, rouse_io_close(&successors[i].io));
+}
+
 static void event_of_a_watcher_paused_in_the_batch_is_spurious(void **state)
 {
     (void)state;
@@ -351,6 +382,7 @@ int main(void)
         CASE(changes_are_merged),
         CASE(edge_watchers_pause_for_nothing),
         CASE(event_of_a_watcher_stopped_in_the_batch_is_stale),
+        CASE(stale_event_is_no_reason_to_rebuild),
         CASE(event_of_a_watcher_paused_in_the_batch_is_spurious),
         CASE(smaller_structs_are_filled_as_far_as_they_go),
         CASE(work_of_a_wait_is_what_the_backend_must_do),

@@ -10,18 +10,21 @@
  *   differential_ops.c     operations performed on a loop
  *   differential_play.c    a script played from its opening to its end
  *   differential_shrink.c  makes a failing script small
+ *   differential_contest.c many scripts, and backends against each other
+ *   differential_found.c   scripts that once failed
  *   differential_faults.c  backends with a planted fault, on which all this is tried
  *   differential.c         the cases, and the command line
  *
  * An operation names its object by a number, and is passed over if there is no such object: so
- * whatever is left of a script after operations were taken out of it is a script again. An operation
- * may be meant for the inside of a callback; it then waits for the next one of its end, timer
- * or task.
+ * whatever is left of a script after operations were taken out of it is a script again. An
+ * operation may be meant for the inside of a callback; it then waits for the next one of its end,
+ * timer or task.
  *
- * The order of callbacks within one turn is not promised. Where it makes no difference (scripts that
- * are not `tangled`: a callback acts on its own descriptor only, and of each pair only one end
- * acts in callbacks) the backends must agree with each other in everything that the oracle says must
- * happen; where it does, each must agree with the oracle, which sees the order that it has got.
+ * The order of callbacks within one turn is not promised. Where it makes no difference (scripts
+ * that are not `tangled`: a callback acts on its own descriptor only, and of each pair only one end
+ * acts in callbacks) the backends must agree with each other in everything that the oracle says
+ * must happen; where it does, each must agree with the oracle, which sees the order that it has
+ * got.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -120,13 +123,13 @@ struct note {
 
 /* How a script has been played. */
 struct outcome {
-    char failure[400];     /* "" if backend and oracle agree */
-    uint64_t operations;   /* performed; those passed over are not counted */
+    char failure[400];   /* "" if backend and oracle agree */
+    uint64_t operations; /* performed; those passed over are not counted */
     uint64_t turns;
-    uint64_t musts, mays;  /* callbacks that had to be made, and that were allowed */
-    bool comparable;       /* with other backends */
-    uint64_t hash;         /* of all notes, whatever their order within a turn */
-    struct note *notes;    /* NULL: only their hash is kept */
+    uint64_t musts, mays; /* callbacks that had to be made, and that were allowed */
+    bool comparable;      /* with other backends */
+    uint64_t hash;        /* of all notes, whatever their order within a turn */
+    struct note *notes;   /* NULL: only their hash is kept */
     int nnotes, capacity;
 };
 
@@ -139,10 +142,44 @@ bool script_play(const struct script *script, const struct rouse_backend *backen
 void script_shrink(struct script *script, bool (*fails)(const struct script *, void *),
                    void *context);
 
+/* ---- Contests ----------------------------------------------------------------------------- */
+
+enum { SCRIPTS = 100000 }; /* that one backend may play */
+
+/* What one backend has to play, and has played. */
+struct contest {
+    const struct rouse_backend *backend;
+    uint64_t first_seed;
+    uint64_t share; /* how many operations it has to perform */
+    bool played;
+    bool failed;
+    int scripts;
+    struct outcome total; /* the counts of all of them */
+    uint64_t *hashes;     /* by script; 0: not comparable */
+};
+
+/* Plays. If a script fails it is shrunk and printed, and is the last. */
+void contest_play(struct contest *contest);
+void contest_add(struct outcome *total, const struct outcome *one);
+bool contest_fails(const struct script *script, void *backend); /* for script_shrink() */
+
+/* How many scripts could be compared. -1: one of them led to different plays, and was printed. */
+int contest_compare(const struct contest *a, const struct contest *b);
+
+/* ---- Scripts that once failed (differential_found.c) ---------------------------------------- */
+
+struct found {
+    const char *lesson; /* NULL: the end */
+    const char *script;
+};
+
+extern const struct found found_scripts[];
+
 /* ---- Planted faults ----------------------------------------------------------------------- */
 
 /* The backend with a fault; valid until the next call. */
 const struct rouse_backend *fault_losing(const struct rouse_backend *real); /* every fifth event */
-const struct rouse_backend *fault_stale(const struct rouse_backend *real); /* reports what was dropped */
+const struct rouse_backend *
+fault_stale(const struct rouse_backend *real); /* reports what was dropped */
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * The oracle of timers and tasks. Timers: all that are due by the clock after the wait, in the order of
- * their deadlines, and those of one deadline in the order in which they were started or moved (a period that
- * begins anew counts as a start; a deadline that has passed when a callback sets it counts as that
- * moment); none that a callback of this turn has started. Tasks: after all
+ * The oracle of timers and tasks. Timers: all that are due by the clock after the wait, in the
+ * order of their deadlines, and those of one deadline in the order in which they were started or
+ * moved (a period that begins anew counts as a start; a deadline that has passed when a callback
+ * sets it counts as that moment); none that a callback of this turn has started. Tasks: after all
  * else, in order, all that wait when they begin; none that one of them has deferred.
  *
  * What surprises: tasks that are posted come in the order posted, but nothing is promised of their
@@ -113,7 +113,8 @@ void due_task(struct play_task *task)
                   task->waits ? "in the turn of the task that deferred it" : "and did not wait");
     for (const struct play_task *other = play->tasks; other < play->tasks + TASKS; other++)
         if (other->waits && other->posted == task->posted && other->order < task->order)
-            play_fail(play, "task %d was called before task %d", number, (int)(other - play->tasks));
+            play_fail(play, "task %d was called before task %d", number,
+                      (int)(other - play->tasks));
     task->waits = false;
 }
 

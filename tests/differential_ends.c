@@ -1,7 +1,8 @@
 /*
- * What a script does to descriptors, and the data that must arrive: every byte that is sent is known
- * by the end that sends it and by its place in the stream, so that each byte received proves that
- * nothing was lost, doubled or put out of order, by the kernel or by the library's reads and writes.
+ * What a script does to descriptors, and the data that must arrive: every byte that is sent is
+ * known by the end that sends it and by its place in the stream, so that each byte received proves
+ * that nothing was lost, doubled or put out of order, by the kernel or by the library's reads and
+ * writes.
  *
  * What surprises: TCP and UDP deliver what was sent a moment later, so after each step these
  * functions await its effect on the other end. They cannot do so once more is under way than a
@@ -45,7 +46,8 @@ static bool has_data(const struct end *end)
 
 static uint8_t pattern(const struct end *sender, uint64_t place)
 {
-    return (uint8_t)(place * 31 + (place >> 8) * 7 + (place >> 16) + (uint64_t)end_number(sender) * 89);
+    return (uint8_t)(place * 31 + (place >> 8) * 7 + (place >> 16) +
+                     (uint64_t)end_number(sender) * 89);
 }
 
 uint64_t end_unread(struct end *end)
@@ -89,7 +91,8 @@ bool end_open(struct play *play, int pair, int kind)
 static bool is_seen(struct end *end)
 {
     const struct end *peer = end_peer(end);
-    return end->kind == WORLD_TCP && peer->fd >= 0 && !peer->lost && !end->lost && !end_flooded(end);
+    return end->kind == WORLD_TCP && peer->fd >= 0 && !peer->lost && !end->lost &&
+           !end_flooded(end);
 }
 
 /* After the descriptor has been closed. */
@@ -133,10 +136,8 @@ static void settle(struct end *end)
 {
     struct end *peer = end_peer(end);
     struct channel *out = &end->out;
-    if (end->kind == WORLD_UDP) {
-        world_await(peer->fd >= 0 ? peer->fd : end->fd, peer->fd >= 0 ? ROUSE_READ : ROUSE_ERROR);
-        return;
-    }
+    if (end->kind == WORLD_UDP && peer->fd >= 0)
+        world_await(peer->fd, ROUSE_READ);
     if (end->kind != WORLD_TCP || end->lost || end_flooded(end))
         return;
     if (peer->fd < 0) {
@@ -154,6 +155,8 @@ static size_t allowed(struct end *end, size_t size)
 {
     struct channel *out = &end->out;
     bool tangled = end->play->script->tangled;
+    if (end->kind == WORLD_UDP && end_peer(end)->fd < 0 && !tangled)
+        return 0; /* when it is refused, and whether, nobody can know */
     if (has_messages(end->kind)) {
         uint32_t most = end->kind != WORLD_UDP ? MESSAGES : tangled ? UDP_CERTAIN : 1;
         return out->waiting >= most ? 0 : size > MESSAGE ? MESSAGE : size;
@@ -196,10 +199,11 @@ ssize_t end_send(struct end *end, size_t size, bool through_loop)
         return PASSED_OVER;
     for (size_t i = 0; i < size && has_data(end); i++)
         buffer[i] = pattern(end, end->out.sent + i);
-    ssize_t n = through_loop ? rouse_write(&end->io, buffer, size)
-                             : world_send(end->fd, buffer, size);
+    ssize_t n =
+        through_loop ? rouse_write(&end->io, buffer, size) : world_send(end->fd, buffer, size);
     if (n > (ssize_t)size || n == 0)
-        play_fail(end->play, "a write of %zu bytes to end %d returned %zd", size, end_number(end), n);
+        play_fail(end->play, "a write of %zu bytes to end %d returned %zd", size, end_number(end),
+                  n);
     else if (n > 0 && has_data(end))
         count_sent(end, (size_t)n);
     else if (n == -ECONNREFUSED && end->kind == WORLD_DATAGRAM)
@@ -241,19 +245,19 @@ int end_urgent(struct end *end)
 
 /* ---- Receiving ---------------------------------------------------------------------------- */
 
-/* Nothing or an error was received: whether that can be. */
+/* The end of the stream or an error was received: whether that can be. */
 static void check_nothing(struct end *end, ssize_t n)
 {
-    struct end *peer = end_peer(end);
+    const struct end *peer = end_peer(end);
+    if (n == 0 && !peer->shut && peer->fd >= 0 && !end->lost && !end_flooded(end))
+        play_fail(end->play, "a read of end %d returned its end, which has not come",
+                  end_number(end));
     if (end_unread(end) == 0 || end_flooded(end) || end->kind == WORLD_UDP)
         return;
     if (n == 0 || n == -EAGAIN)
         play_fail(end->play, "a read of end %d returned %s, though %llu bytes were sent to it",
                   end_number(end), n == 0 ? "its end" : "EAGAIN",
                   (unsigned long long)end_unread(end));
-    if (n == 0 && !peer->shut && peer->fd >= 0)
-        play_fail(end->play, "a read of end %d returned its end, which has not come",
-                  end_number(end));
 }
 
 static void check_data(struct end *end, size_t n, size_t size)
@@ -293,8 +297,8 @@ ssize_t end_receive(struct end *end, size_t size, bool through_loop)
     }
     struct channel *in = &end_peer(end)->out;
     bool at_mark = in->urgent && in->received == in->mark;
-    ssize_t n = through_loop ? rouse_read(&end->io, buffer, size)
-                             : world_receive(end->fd, buffer, size);
+    ssize_t n =
+        through_loop ? rouse_read(&end->io, buffer, size) : world_receive(end->fd, buffer, size);
     if (n > (ssize_t)size)
         play_fail(end->play, "a read of %zu bytes returned %zd", size, n);
     else if (has_data(end) && n > 0)

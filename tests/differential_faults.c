@@ -1,6 +1,6 @@
 /*
- * Backends with a planted fault, wrapped around a real one: what the differential test must find, and
- * shrink to a few operations, before its silence about the real ones means anything.
+ * Backends with a planted fault, wrapped around a real one: what the differential test must find,
+ * and shrink to a few operations, before its silence about the real ones means anything.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,9 +1,11 @@
 /*
- * Operations performed on a loop, from outside and inside callbacks, and what the callbacks themselves
- * do. Each operation that the library can refuse is also tried where it must, and the error compared.
+ * Operations performed on a loop, from outside and inside callbacks, and what the callbacks
+ * themselves do. Each operation that the library can refuse is also tried where it must, and the
+ * error compared.
  *
- * What surprises: a callback that was allowed but not required (see the oracle) leaves everything as it
- * was, because it comes on one backend and not on another, which must not lead their plays apart.
+ * What surprises: a callback that was allowed but not required (see the oracle) leaves everything
+ * as it was, because it comes on one backend and not on another, which must not lead their plays
+ * apart.
  *
  * SPDX-License-Identifier: MIT
  */

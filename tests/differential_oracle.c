@@ -1,18 +1,18 @@
 /*
- * The oracle of descriptors: what the loop must call in a turn, and with what, by the rules of rouse.h
- * and by what the world says of each watched descriptor right before the wait (on POSIX, poll(2)
- * with timeout 0, for each by itself).
+ * The oracle of descriptors: what the loop must call in a turn, and with what, by the rules of
+ * rouse.h and by what the world says of each watched descriptor right before the wait (on POSIX,
+ * poll(2) with timeout 0, for each by itself).
  *
- * MUST: a direction that is wanted and ready has to be reported in this turn, to level, edge and one-shot
- * watchers alike: for an edge, "until it is drained" and "when it becomes ready" come to just
- * that, because what is drained is not ready. MAY, and each for one reason only:
+ * MUST: a direction that is wanted and ready has to be reported in this turn, to level, edge and
+ * one-shot watchers alike: for an edge, "until it is drained" and "when it becomes ready" come to
+ * just that, because what is drained is not ready. MAY, and each for one reason only:
  *
  *   what the kernel delivered while the turn waited (TCP), seen by asking again after the wait;
  *   on backends with edges, what an edge watcher was told before and has not drained, as far as the
  *     loop can know: it remembers that and asks nobody;
  *   a direction that was wanted only after the wait had begun, by a callback of the same turn;
- *   a hangup alone, which says that a write would fail, but not on select; and hangups and errors to
- *     who wants nothing but PRIORITY.
+ *   a hangup alone, which says that a write would fail, but not on select; and hangups and errors
+ * to who wants nothing but PRIORITY.
  *
  * Everything else is MUST NOT, as is any call to a watcher that was stopped or paused, by whomever,
  * earlier in the turn, and any second call in one turn.
@@ -71,8 +71,8 @@ bool oracle_is_due(const struct play *play)
     return false;
 }
 
-/* An edge that is no longer wanted is reported once, and that the kernel will not watch a file is said
- * once; either ends the wait of that turn. */
+/* An edge that is no longer wanted is reported once, and that the kernel will not watch a file is
+ * said once; either ends the wait of that turn. */
 bool oracle_may_wake(const struct play *play)
 {
     for (const struct end *end = play->ends; end < play->ends + ENDS; end++) {
@@ -162,7 +162,8 @@ uint32_t oracle_io(struct end *end, uint32_t ready)
     const char *why = why_not(end);
     play->callbacks++;
     if (why != NULL) {
-        play_fail(play, "end %d was called %s, with %s", end_number(end), why, letters(ready, text));
+        play_fail(play, "end %d was called %s, with %s", end_number(end), why,
+                  letters(ready, text));
         return 0;
     }
     uint32_t must = end->must & end->steady & end->want;
@@ -217,7 +218,7 @@ void oracle_started(struct end *end, uint32_t want, bool edge, bool oneshot)
     }
     end->started = true;
     end->levelled = false;
-    end->called &= !end->barred;
+    end->said = DIRECTIONS; /* nothing has been reported to this start yet */
     end->edge = edge;
     end->oneshot = oneshot;
     oracle_wanted(end, want);
@@ -238,8 +239,8 @@ void oracle_stopped(struct end *end)
     end->want = end->steady = 0;
 }
 
-/* Whether a short count says that nothing is left: by the rules of transfer.c only on pipes and TCP;
- * elsewhere, and in doubt, the loop goes on to believe that something is. */
+/* Whether a short count says that nothing is left: by the rules of transfer.c only on pipes and
+ * TCP; elsewhere, and in doubt, the loop goes on to believe that something is. */
 static bool tells(const struct end *end, ssize_t result, size_t size)
 {
     bool stream = end->kind == WORLD_TCP || end->kind == WORLD_PIPE;

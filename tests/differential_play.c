@@ -1,7 +1,8 @@
 /*
- * One play: a loop is opened on a backend, the operations of a script are performed one after the other,
- * every turn is judged by the oracle, and in the end all that was sent is received, through the loop, and
- * the loop is closed. Everything that has failed to agree ends the play; the first failure is kept.
+ * One play: a loop is opened on a backend, the operations of a script are performed one after the
+ * other, every turn is judged by the oracle, and in the end all that was sent is received, through
+ * the loop, and the loop is closed. Everything that has failed to agree ends the play; the first
+ * failure is kept.
  *
  * What surprises: a wait fetches no more events than its batch holds, and the library is built here
  * with batches that start at 1. "Called in this turn" is promised to those that fit, so before a
@@ -55,8 +56,7 @@ void play_note(struct play *play, uint32_t what, uint32_t who, int64_t value)
         outcome->notes = notes;
         outcome->capacity = capacity;
     }
-    outcome->notes[outcome->nnotes++] =
-        (struct note){(uint32_t)outcome->turns, what, who, value};
+    outcome->notes[outcome->nnotes++] = (struct note){(uint32_t)outcome->turns, what, who, value};
 }
 
 /* ---- Turns -------------------------------------------------------------------------------- */

@@ -90,19 +90,19 @@ struct play {
     struct end ends[ENDS];
     struct play_timer timers[TIMERS];
     struct play_task tasks[TASKS];
-    int reached;           /* how many operations of the script */
-    bool used[LONGEST];    /* those for the inside of a callback that were performed */
+    int reached;                   /* how many operations of the script */
+    bool used[LONGEST];            /* those for the inside of a callback that were performed */
     uint8_t pending[PLACES][ENDS]; /* how many of them wait */
-    uint64_t order;        /* the next number of a timer or task */
-    bool woken;            /* by a post, since the last turn began */
-    bool raced;            /* the kernel delivered something during a wait */
-    bool ending;           /* the script is over; what is left is received */
+    uint64_t order;                /* the next number of a timer or task */
+    bool woken;                    /* by a post, since the last turn began */
+    bool raced;                    /* the kernel delivered something during a wait */
+    bool ending;                   /* the script is over; what is left is received */
 
     /* The turn in progress. */
     bool turning;
     bool tasks_begun;
     int callbacks;
-    uint32_t stops; /* of watchers that had not been called yet */
+    uint32_t stops;     /* of watchers that had not been called yet */
     int64_t idle_limit; /* how far the loop may idle; less than the time: not at all */
     struct rouse_counters counters;
 };
@@ -140,8 +140,8 @@ ssize_t end_drain(struct end *end);
 void oracle_before_wait(struct play *play);
 void oracle_after_wait(struct play *play);
 void oracle_after_turn(struct play *play);
-bool oracle_is_due(const struct play *play);  /* before the wait: something must be called */
-bool oracle_may_wake(const struct play *play); /* the wait may end for what nobody wants */
+bool oracle_is_due(const struct play *play);         /* before the wait: something must be called */
+bool oracle_may_wake(const struct play *play);       /* the wait may end for what nobody wants */
 uint32_t oracle_io(struct end *end, uint32_t ready); /* returns what must have been reported */
 void oracle_called(struct end *end, uint32_t ready); /* its callback has returned */
 void oracle_started(struct end *end, uint32_t want, bool edge, bool oneshot);
@@ -154,8 +154,8 @@ void oracle_drained(struct end *end, uint32_t directions);
 /* differential_due.c */
 void due_before_wait(struct play *play);
 void due_after_turn(struct play *play);
-bool due_tasks(const struct play *play);              /* whether a task waits */
-int64_t due_deadline(const struct play *play);        /* of the first timer; INT64_MAX */
+bool due_tasks(const struct play *play);       /* whether a task waits */
+int64_t due_deadline(const struct play *play); /* of the first timer; INT64_MAX */
 void due_timer_started(struct play_timer *timer, int64_t deadline, int64_t period);
 void due_task_deferred(struct play_task *task, bool posted);
 void due_timer(struct play_timer *timer);

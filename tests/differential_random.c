@@ -110,8 +110,6 @@ static void open_pair(struct author *author)
 static void on_end(struct author *author, struct op *op, int end)
 {
     op->args[0] = end;
-    if (op->verb == VERB_SEND && author->kinds[end / 2] == WORLD_TCP && chance(author, 30))
-        op->verb = VERB_URGENT;
     switch (op->verb) {
     case VERB_WATCH:
         op->args[1] = (int32_t)any_want(author, end);
@@ -144,11 +142,11 @@ static void on_end(struct author *author, struct op *op, int end)
 static uint8_t end_verb(struct author *author)
 {
     static const uint8_t often[] = {
-        VERB_WATCH,   VERB_WATCH,   VERB_WATCH,   VERB_WATCH, VERB_WATCH, VERB_WANT,  VERB_WANT,
-        VERB_WANT,    VERB_SEND,    VERB_SEND,    VERB_SEND,  VERB_SEND,  VERB_SEND,  VERB_SEND,
-        VERB_WRITE,   VERB_WRITE,   VERB_WRITE,   VERB_READ,  VERB_READ,  VERB_READ,  VERB_RECEIVE,
-        VERB_RECEIVE, VERB_RECEIVE, VERB_REACT,   VERB_REACT, VERB_REACT, VERB_REACT, VERB_STOP,
-        VERB_STOP,    VERB_DRAIN,   VERB_DRAIN,   VERB_RIVAL};
+        VERB_WATCH,   VERB_WATCH,   VERB_WATCH, VERB_WATCH, VERB_WATCH, VERB_WANT,  VERB_WANT,
+        VERB_WANT,    VERB_SEND,    VERB_SEND,  VERB_SEND,  VERB_SEND,  VERB_SEND,  VERB_SEND,
+        VERB_WRITE,   VERB_WRITE,   VERB_WRITE, VERB_READ,  VERB_READ,  VERB_READ,  VERB_RECEIVE,
+        VERB_RECEIVE, VERB_RECEIVE, VERB_REACT, VERB_REACT, VERB_REACT, VERB_REACT, VERB_STOP,
+        VERB_STOP,    VERB_DRAIN,   VERB_DRAIN, VERB_RIVAL};
     static const uint8_t seldom[] = {VERB_CLOSE, VERB_CLOSE, VERB_CLOSE, VERB_SHUT, VERB_URGENT,
                                      VERB_FILL,  VERB_FILL,  VERB_RESET, VERB_SHUT, VERB_URGENT};
     if (chance(author, 88))
@@ -205,10 +203,22 @@ static void inside(struct author *author)
         op->args[0] = author->active[op->args[0] / 2];
 }
 
+/* An urgent byte between others, at which a read stops short. */
+static void urgent(struct author *author, int end)
+{
+    static const uint8_t verbs[] = {VERB_SEND, VERB_URGENT, VERB_SEND};
+    for (int i = 0; i < 3 && author->script->count < LONGEST; i++)
+        on_end(author, append(author, verbs[i]), end);
+}
+
 static void outside(struct author *author)
 {
     uint8_t verb = end_verb(author);
     int end = any_end(author, verb);
+    if (verb == VERB_SEND && author->kinds[end / 2] == WORLD_TCP && chance(author, 40)) {
+        urgent(author, end);
+        return;
+    }
     if (verb == VERB_REACT && !author->script->tangled)
         end = author->active[end / 2];
     if (verb == VERB_CLOSE || verb == VERB_RESET) {
@@ -223,7 +233,7 @@ void script_random(struct script *script, uint64_t seed)
 {
     struct author author = {.script = script, .random = script_mix(seed + 1)};
     *script = (struct script){.tangled = chance(&author, 40), .asleep = chance(&author, 15)};
-    author.pairs = 1 + pick(&author, PAIRS);
+    author.pairs = 1 + pick(&author, chance(&author, 50) ? 2 : PAIRS);
     for (int pair = 0; pair < PAIRS; pair++)
         author.active[pair] = (uint8_t)(2 * pair + pick(&author, 2));
     int length = 40 + pick(&author, LONGEST - 40);

@@ -1,8 +1,8 @@
 /*
  * Scripts as text, to be read by people and played again.
  *
- * A line is an operation: a verb and its arguments, "write 3 100"; "in end 3: stop 5" is one for the
- * inside of the next callback of end 3. Pair p has the ends 2p and 2p + 1. What surprises: the
+ * A line is an operation: a verb and its arguments, "write 3 100"; "in end 3: stop 5" is one for
+ * the inside of the next callback of end 3. Pair p has the ends 2p and 2p + 1. What surprises: the
  * words "tangled" and "asleep", on lines of their own, say how the script is played; see
  * struct script.
  *
@@ -17,8 +17,6 @@
 
 enum { MODES = 4 };
 
-static const char *const kind_names[KINDS] = {"pipe", "unix",      "tcp", "datagram", "udp",
-                                              "seqpacket", "pty", "file", "null"};
 static const char *const mode_names[MODES] = {"level", "edge", "oneshot", "edge-oneshot"};
 static const char *const style_names[STYLES] = {"not", "once", "all", "raw"};
 static const char *const place_names[PLACES] = {"outside", "end", "timer", "task"};
@@ -29,19 +27,26 @@ static const struct {
     const char *name;
     const char *args;
 } verbs[VERBS] = {
-    [VERB_OPEN] = {"open", "pk"},        [VERB_WATCH] = {"watch", "ewm"},
-    [VERB_WANT] = {"want", "ew"},        [VERB_STOP] = {"stop", "e"},
-    [VERB_CLOSE] = {"close", "e"},       [VERB_RESET] = {"reset", "e"},
-    [VERB_SHUT] = {"shut", "ew"},        [VERB_REACT] = {"react", "essn"},
-    [VERB_RIVAL] = {"rival", "e"},       [VERB_READ] = {"read", "en"},
-    [VERB_WRITE] = {"write", "en"},      [VERB_RECEIVE] = {"receive", "en"},
-    [VERB_SEND] = {"send", "en"},        [VERB_DRAIN] = {"drain", "e"},
-    [VERB_FILL] = {"fill", "e"},         [VERB_URGENT] = {"urgent", "e"},
-    [VERB_AT] = {"at", "tnn"},           [VERB_AFTER] = {"after", "tnn"},
-    [VERB_HALT] = {"halt", "t"},         [VERB_DEFER] = {"defer", "j"},
-    [VERB_POST] = {"post", "j"},         [VERB_CANCEL] = {"cancel", "j"},
-    [VERB_ADVANCE] = {"advance", "n"},   [VERB_TURN] = {"turn", "n"},
+    [VERB_OPEN] = {"open", "pk"},      [VERB_WATCH] = {"watch", "ewm"},
+    [VERB_WANT] = {"want", "ew"},      [VERB_STOP] = {"stop", "e"},
+    [VERB_CLOSE] = {"close", "e"},     [VERB_RESET] = {"reset", "e"},
+    [VERB_SHUT] = {"shut", "ew"},      [VERB_REACT] = {"react", "essn"},
+    [VERB_RIVAL] = {"rival", "e"},     [VERB_READ] = {"read", "en"},
+    [VERB_WRITE] = {"write", "en"},    [VERB_RECEIVE] = {"receive", "en"},
+    [VERB_SEND] = {"send", "en"},      [VERB_DRAIN] = {"drain", "e"},
+    [VERB_FILL] = {"fill", "e"},       [VERB_URGENT] = {"urgent", "e"},
+    [VERB_AT] = {"at", "tnn"},         [VERB_AFTER] = {"after", "tnn"},
+    [VERB_HALT] = {"halt", "t"},       [VERB_DEFER] = {"defer", "j"},
+    [VERB_POST] = {"post", "j"},       [VERB_CANCEL] = {"cancel", "j"},
+    [VERB_ADVANCE] = {"advance", "n"}, [VERB_TURN] = {"turn", "n"},
 };
+
+static const char *kind_name(int kind)
+{
+    return kind == KIND_FILE   ? "file"
+           : kind == KIND_NULL ? "null"
+                               : world_name((enum world_kind)kind);
+}
 
 /* ---- Text --------------------------------------------------------------------------------- */
 
@@ -69,7 +74,7 @@ static void print_op(const struct op *op, FILE *file)
         char text[4];
         switch (verbs[op->verb].args[i]) {
         case 'k':
-            fprintf(file, " %s", kind_names[op->args[i]]);
+            fprintf(file, " %s", kind_name(op->args[i]));
             break;
         case 'w':
             fprintf(file, " %s", want_text((uint32_t)op->args[i], text));
@@ -128,7 +133,9 @@ static bool parse_arg(char type, const char *word, int32_t *arg)
     case 'j':
         return (*arg = number(word, 0, TASKS - 1)) >= 0;
     case 'k':
-        return (*arg = index_of(word, kind_names, KINDS)) >= 0;
+        for (*arg = 0; *arg < KINDS && strcmp(word, kind_name(*arg)) != 0;)
+            ++*arg;
+        return *arg < KINDS && *arg != WORLD_PTY; /* which changes what is sent through it */
     case 'm':
         return (*arg = index_of(word, mode_names, MODES)) >= 0;
     case 's':

@@ -1,6 +1,6 @@
 /*
- * Makes a failing script small: takes out half of its operations, then quarters of what is left, and
- * so on down to single ones, and keeps each change after which it still fails. It costs about
+ * Makes a failing script small: takes out half of its operations, then quarters of what is left,
+ * and so on down to single ones, and keeps each change after which it still fails. It costs about
  * n log n plays for n operations, and nothing is left in the end that could be taken out alone.
  *
  * SPDX-License-Identifier: MIT

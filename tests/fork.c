@@ -211,6 +211,67 @@ static void wake_pending_at_the_fork_is_told_once_on_either_side(void **state)
     CHECK_OK(calls.loop, rouse_hook_stop(&waker.hook));
 }
 
+static rouse_fd to_child[2], to_parent[2];
+
+static void tell(const rouse_fd ends[2])
+{
+    if (world_send(ends[1], "x", 1) != 1)
+        abort();
+}
+
+static void await(const rouse_fd ends[2])
+{
+    char byte;
+    world_await(ends[0], ROUSE_READ);
+    if (world_receive(ends[0], &byte, 1) != 1)
+        abort();
+}
+
+static void look_while_the_parent_is_woken(void)
+{
+    struct rouse_loop *loop = calls.loop;
+    EXPECT(rouse_adopt(loop) == 0);
+    EXPECT(rouse_turn(loop, 0) == 1);
+    uint64_t events = stage_counters(loop).events;
+    tell(to_parent);
+    await(to_child); /* now a wake of the parent is pending */
+    journal_take();
+    for (int i = 0; i < 5; i++)
+        EXPECT(rouse_turn(loop, 0) == 0);
+    EXPECT(strchr(journal_take(), 'w') == NULL);
+    EXPECT(stage_counters(loop).events == events);
+    EXPECT(rouse_wake(loop) == 0);
+    EXPECT(rouse_turn(loop, -1) == 0);
+    EXPECT(strchr(journal_take(), 'w') != NULL);
+}
+
+/* H2, H3: both sides rang, and silenced, one bell. */
+static void wakes_after_the_fork_are_each_sides_own(void **state)
+{
+    (void)state;
+    struct player waker;
+    player_init(&waker, calls.loop, 'w', NULL);
+    CHECK_OK(calls.loop, rouse_hook_start(calls.loop, &waker.hook, ROUSE_ON_WAKE));
+    CHECK_OK(calls.loop, rouse_hook_stop(&calls.started.hook));
+    CHECK_OK(NULL, world_pair(WORLD_PIPE, to_child));
+    CHECK_OK(NULL, world_pair(WORLD_PIPE, to_parent));
+    pid_t child = child_begin(look_while_the_parent_is_woken);
+    await(to_parent);
+    CHECK_OK(NULL, rouse_wake(calls.loop));
+    tell(to_child);
+    child_end(child);
+    assert_int_equal(rouse_turn(calls.loop, -1), 1);
+    CHECK_JOURNAL("ws"); /* wake, task */
+    CHECK_OK(calls.loop, rouse_io_unref(&calls.started.io));
+    assert_int_equal(rouse_run(calls.loop), 0);
+    CHECK_JOURNAL("s"); /* the timer */
+    CHECK_OK(calls.loop, rouse_hook_stop(&waker.hook));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(NULL, world_close(to_child[i]));
+        CHECK_OK(NULL, world_close(to_parent[i]));
+    }
+}
+
 static pid_t forked;
 
 static void fork_and_adopt(struct player *self)
@@ -381,6 +442,7 @@ int main(void)
         CASE(child_that_closes_without_adopting_does_not_touch_the_parent),
         CASE(child_may_open_a_loop_of_its_own_beside),
         CASE(wake_pending_at_the_fork_is_told_once_on_either_side),
+        CASE(wakes_after_the_fork_are_each_sides_own),
         CASE(fork_in_a_callback),
         CASE(adopt_that_fails_may_be_tried_again),
         CASE(closed_descriptor_that_a_child_holds_is_silent),

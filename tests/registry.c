@@ -324,29 +324,39 @@ static void config_of_another_size_is_read_as_far_as_it_is_known(void **state)
     CHECK_OK(NULL, rouse_close(loop));
 }
 
-/* N4, N1: a failed open leaked what it had made; and EMFILE is an answer like others. */
+/* Opens `name` with `left` descriptors left to the process; true if it opened. */
+static bool opens_with(const char *name, long left)
+{
+    rouse_fd lowest; /* all numbers below it are taken */
+    long limit, ignored;
+    int error = 0;
+    CHECK_OK(NULL, world_null(&lowest));
+    CHECK_OK(NULL, world_close(lowest));
+    if (world_limit_descriptors(lowest + left, &limit) != 0)
+        SKIP("this world cannot limit its descriptors");
+    struct rouse_loop *loop = open_list(name, &error);
+    if (loop != NULL)
+        rouse_close(loop);
+    CHECK_OK(NULL, world_limit_descriptors(limit, &ignored));
+    assert_true(error == 0 || error == -EMFILE);
+    assert_true(error == 0 || strlen(why) > 0);
+    return error == 0;
+}
+
+/* N4, N1: a failed open leaked what it had made so far. */
 static void open_without_descriptors_left_fails_and_leaks_nothing(void **state)
 {
     (void)state;
-    long limit;
     unsigned held = world_open_descriptors();
-    rouse_fd highest;
-    CHECK_OK(NULL, world_null(&highest)); /* the lowest free number: all below are taken */
-    CHECK_OK(NULL, world_close(highest));
-    if (world_limit_descriptors(highest, &limit) != 0)
-        SKIP("this world cannot limit its descriptors");
-    int first = 0;
-    for (unsigned i = 0; compiled_in(i) != NULL && first == 0; i++) {
-        int error;
-        struct rouse_loop *loop = open_list(compiled_in(i), &error);
-        first = loop == NULL && error == -EMFILE ? 0 : 1;
+    for (unsigned i = 0; compiled_in(i) != NULL; i++) {
+        long left = 0;
+        while (!opens_with(compiled_in(i), left)) {
+            assert_int_equal(world_open_descriptors(), held);
+            assert_true(++left < 10);
+        }
+        assert_true(left > 0); /* the one by which it is woken, at least */
+        assert_int_equal(world_open_descriptors(), held);
     }
-    long ignored;
-    CHECK_OK(NULL, world_limit_descriptors(limit, &ignored));
-    assert_int_equal(first, 0);
-    assert_true(strlen(why) > 0);
-    assert_int_equal(world_open_descriptors(), held);
-    check_opens(NULL, compiled_in(0), "");
 }
 
 #define CASE(name) cmocka_unit_test_setup(name, set_up)

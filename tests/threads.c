@@ -7,6 +7,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "stage.h"
@@ -185,6 +186,77 @@ static void cancel_may_meet_a_post(void **state)
     CHECK_OK(NULL, rouse_close(loop));
 }
 
+struct caller {
+    struct rouse_task task;
+    sem_t answered;
+    unsigned delay;
+};
+
+static pthread_barrier_t round_begins;
+
+static void answer(struct rouse_task *task)
+{
+    sem_post(&((struct caller *)(void *)task)->answered);
+}
+
+static void end_run(struct rouse_task *task)
+{
+    (void)task;
+    rouse_stop(loop);
+}
+
+static void *post_once_a_round(void *argument)
+{
+    struct caller *caller = argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&round_begins);
+        caller->delay = caller->delay * 1103515245u + 12345u;
+        for (volatile unsigned spin = caller->delay >> 18; spin > 0; spin--)
+            ;
+        if (rouse_post(loop, &caller->task) != 0)
+            return "post";
+        while (sem_wait(&caller->answered) != 0)
+            ;
+    }
+    return NULL;
+}
+
+static void *post_in_rounds_and_end(void *callers)
+{
+    static struct rouse_task last;
+    pthread_t threads[THREADS];
+    begin(threads, post_once_a_round, callers, sizeof(struct caller));
+    end(threads);
+    rouse_task_init(&last, end_run);
+    return rouse_post(loop, &last) == 0 ? NULL : "post";
+}
+
+/* L1, L7: in each round the last post has nobody behind it who would ring again. If the loop looks at
+ * what was posted and clears its flag in the wrong order, one is lost, and this hangs. */
+static void last_post_of_every_round_is_answered(void **state)
+{
+    (void)state;
+    loop = stage_open(NULL);
+    struct caller callers[THREADS] = {0};
+    for (unsigned i = 0; i < THREADS; i++) {
+        rouse_task_init(&callers[i].task, answer);
+        assert_int_equal(sem_init(&callers[i].answered, 0, 0), 0);
+        callers[i].delay = i * 7919u;
+    }
+    assert_int_equal(pthread_barrier_init(&round_begins, NULL, THREADS), 0);
+    CHECK_OK(loop, rouse_hold(loop));
+    pthread_t all;
+    assert_int_equal(pthread_create(&all, NULL, post_in_rounds_and_end, callers), 0);
+    assert_int_equal(rouse_run(loop), 1);
+    void *wrong = NULL;
+    assert_int_equal(pthread_join(all, &wrong), 0);
+    assert_null(wrong);
+    pthread_barrier_destroy(&round_begins);
+    for (int i = 0; i < THREADS; i++)
+        sem_destroy(&callers[i].answered);
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
 /* ---- Several loops ---- */
 
 struct ring {
@@ -327,6 +399,7 @@ int main(void)
         cmocka_unit_test(loops_open_and_close_in_four_threads_at_once),
         cmocka_unit_test(posts_of_four_threads_arrive_in_the_order_of_each),
         cmocka_unit_test(one_task_posted_again_and_again_is_called_each_time),
+        cmocka_unit_test(last_post_of_every_round_is_answered),
         cmocka_unit_test(cancel_may_meet_a_post),
         cmocka_unit_test(task_goes_round_four_loops_in_four_threads),
         cmocka_unit_test(loop_is_handed_from_thread_to_thread),

@@ -97,6 +97,10 @@ int world_block(rouse_fd fd, bool blocks);
 unsigned world_open_descriptors(void);                 /* how many of this process are open */
 int world_limit_descriptors(long limit, long *before); /* -ENOTSUP, or what setrlimit(2) said */
 
+/* Whether a program that emulates limits stands between this process and its kernel (valgrind does:
+ * a descriptor past the limit is made, taken back, and what it was of is lost). */
+bool world_emulates_limits(void);
+
 /* ---- What is ready ------------------------------------------------------------------------ */
 
 /* What of READ, PRIORITY and WRITE in `want` is ready now, and of HANGUP and ERROR, as the world

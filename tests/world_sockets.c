@@ -122,7 +122,7 @@ int world_unconnected(rouse_fd *fd)
 
 int world_refused(rouse_fd *client)
 {
-    rouse_fd held; /* bound, and does not listen */
+    rouse_fd held = -1; /* bound, and does not listen */
     int result = bound_socket(SOCK_STREAM, &held);
     if (result < 0)
         return result;
@@ -142,7 +142,7 @@ int world_take_error(rouse_fd fd)
 
 int world_send_refused(rouse_fd fd)
 {
-    rouse_fd held; /* hears only itself, so that what others send to its port is refused */
+    rouse_fd held = -1; /* hears only itself, so that what others send to its port is refused */
     int result = bound_socket(SOCK_DGRAM, &held);
     if (result < 0)
         return result;

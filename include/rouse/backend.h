@@ -130,9 +130,10 @@ struct rouse_backend {
      *
      * changes: at most one for a descriptor. After it the kernel holds `want` for `fd`, or for want
      *   0 nothing at all, so that nothing is reported for it, hangup and errors included. With
-     *   ROUSE_EDGE in `want` (sent only if the trait is set) a direction is reported when it becomes
-     *   ready, and once right after a change if it is ready then. HANGUP in `want` asks to be told
-     *   of a peer that closes its writing side; ERROR is never asked and always told.
+     *   ROUSE_EDGE in `want` (sent only if the trait is set) a direction is reported when it
+     *   becomes ready, and once right after a change if it is ready then. HANGUP in `want` asks to
+     *   be told of a peer that closes its writing side; ERROR is never asked and always told.
+     *   `had` and `want` may be the same: an edge was lost, and what is ready is to be told anew.
      * refused changes: an event {token, ROUSE_ERROR, -errno}, while the others still apply. The
      *   backend then holds nothing for that token, and the call does not block. `nevents >=
      *   nchanges`, and at least 1, so that there is always room. -EPERM says that the kernel cannot

@@ -1,0 +1,116 @@
+"""The ways in which tests/run builds: plain, under valgrind, and with the sanitizers.
+
+Each has a directory of its own under build/tests, which is kept for the next time, and made anew if
+it was made with other options or for a tree elsewhere. Sanitized builds make only what is going
+to be run in them.
+
+SPDX-License-Identifier: MIT
+"""
+
+import collections
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDER = ROOT / 'build' / 'tests'
+JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+# What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
+# tests/meson.build that are run in it, the environment of the tests, and what stands before them.
+Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper')
+PLAIN = Build('plain', [], None, {'program', 'examples', 'check'}, {}, [])
+ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
+                            '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],
+             'address,undefined', {'program', 'examples'},
+             {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1:handle_segv=2:'
+                              'handle_sigbus=2:handle_sigfpe=2',
+              'UBSAN_OPTIONS': 'print_stacktrace=1'}, [])
+TSAN = Build('tsan', ['-Db_sanitize=thread', '-Db_lundef=false'], 'thread', {'threads'},
+             {'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}, [])
+VALGRIND = Build('valgrind', [], None, {'program'}, {},
+                 ['valgrind', '-q', '--error-exitcode=99', '--leak-check=full'])
+
+
+class Failed(Exception):
+    """A command that builds has failed; the text is what it printed."""
+
+
+def logged(*command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
+    if done.returncode != 0:
+        raise Failed(re.sub(r'^\[\d+/\d+\] (Compiling|Linking|Generating) .*\n', '', done.stdout,
+                            flags=re.M))
+    return done.stdout
+
+
+def lock():
+    """Waits until no other run works in this tree, whose files it would pull from under it. The
+    lock is held until the process ends."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock.file = open(FOLDER / 'lock', 'w', encoding='utf-8')
+    try:
+        fcntl.flock(lock.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print('tests/run: waiting for another one that runs in this tree', file=sys.stderr)
+        fcntl.flock(lock.file, fcntl.LOCK_EX)
+
+
+def refusal_of(build):
+    """Why programs with the build's sanitizer cannot be made or run here; None if they can."""
+    if build.sanitizer is None:
+        return None
+    compiler = os.environ.get('CC', 'cc').split()
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / 'empty.c'
+        program = pathlib.Path(folder) / 'empty'
+        source.write_text('int main(void) { return 0; }\n')
+        try:
+            logged(*compiler, f'-fsanitize={build.sanitizer}', str(source), '-o', str(program))
+        except Failed:
+            return f'{compiler[0]} cannot make programs with -fsanitize={build.sanitizer}'
+        try:
+            logged(str(program))
+        except Failed:
+            return f'programs made with -fsanitize={build.sanitizer} do not run here'
+    return None
+
+
+def configure(build):
+    folder = FOLDER / build.name
+    # Where code is instrumented, compilers warn of values that cannot be.
+    werror = str(build.sanitizer is None).lower()
+    options = [f'-Dwerror={werror}', '-Dtests=enabled', '-Dbench=disabled', *build.options]
+    stamp = json.dumps([str(ROOT), options, os.environ.get('CC'), os.environ.get('CFLAGS')])
+    stamp_file = folder / 'made-for.json'
+    if not stamp_file.exists() or stamp_file.read_text() != stamp:
+        shutil.rmtree(folder, ignore_errors=True)
+        logged('meson', 'setup', str(folder), str(ROOT), *options)
+        stamp_file.write_text(stamp)
+
+
+def tests_of(build):
+    """What meson knows of the tests in a build that is configured: a dictionary for each name."""
+    tests = json.loads(logged('meson', 'introspect', '--tests', str(FOLDER / build.name)))
+    return {test['name']: test for test in tests}
+
+
+def make(build, names=None):
+    """Configures and compiles: all, or what the tests of these names need."""
+    folder = FOLDER / build.name
+    configure(build)
+    targets = set()
+    if names is not None:
+        tests = tests_of(build)
+        paths = [os.path.relpath(folder / word, folder)
+                 for name in names for word in tests[name]['cmd']]
+        targets = {path for path in paths if path.startswith('tests/')}
+    ninja = next(name for name in ('ninja', 'ninja-build', 'samu') if shutil.which(name))
+    logged(ninja, '-C', str(folder), '-j', str(JOBS), *sorted(targets))
