@@ -1,5 +1,6 @@
 /*
- * The state of a task, which several threads may look at: it waits, or it does not.
+ * The state of a task, which several threads may look at: it is idle, is being handed over, or
+ * waits.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,21 +12,37 @@
 
 #include <rouse.h>
 
-/* Makes the task one that waits; true if it was one already. The field is a plain integer in the
- * public struct because C++ cannot read an _Atomic one. */
+/* The field is a plain integer in the public struct because C++ cannot read an _Atomic one. */
+#define TASK_STATE(task) ((_Atomic(uintptr_t) *)&(task)->state)
+
+enum {
+    TASK_IDLE,
+    TASK_CLAIMED, /* somebody is about to hand it over; nobody else may touch it */
+    TASK_WAITS    /* its loop is known */
+};
+
+/* Claims an idle task; false if it was not one. */
 static inline bool task_claim(struct rouse_task *task)
 {
-    return atomic_exchange_explicit((_Atomic(uintptr_t) *)&task->state, 1, memory_order_acq_rel);
+    uintptr_t idle = TASK_IDLE;
+    return atomic_compare_exchange_strong_explicit(TASK_STATE(task), &idle, TASK_CLAIMED,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+static inline void task_give(struct rouse_task *task, struct rouse_loop *loop)
+{
+    task->loop = loop;
+    atomic_store_explicit(TASK_STATE(task), TASK_WAITS, memory_order_release);
 }
 
 static inline void task_release(struct rouse_task *task)
 {
-    atomic_store_explicit((_Atomic(uintptr_t) *)&task->state, 0, memory_order_release);
+    atomic_store_explicit(TASK_STATE(task), TASK_IDLE, memory_order_release);
 }
 
-static inline bool task_waits(struct rouse_task *task)
+static inline uintptr_t task_state(struct rouse_task *task)
 {
-    return atomic_load_explicit((_Atomic(uintptr_t) *)&task->state, memory_order_acquire);
+    return atomic_load_explicit(TASK_STATE(task), memory_order_acquire);
 }
 
 #endif

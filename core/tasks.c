@@ -24,9 +24,9 @@ int rouse_defer(struct rouse_loop *loop, struct rouse_task *task)
         return error;
     if (task->fn == NULL)
         return loop_fail(loop, EINVAL, "defer a task", 0, "give rouse_task_init() a callback");
-    if (task_claim(task))
+    if (!task_claim(task))
         return loop_fail(loop, EALREADY, "defer a task", 0, "it waits already");
-    task->loop = loop;
+    task_give(task, loop);
     link_append(&loop->tasks, &task->link);
     loop->agenda |= AGENDA_TASKS;
     return 0;
@@ -36,8 +36,11 @@ int rouse_task_cancel(struct rouse_task *task)
 {
     if (task == NULL)
         return -EINVAL;
-    if (!task_waits(task))
+    uintptr_t state = task_state(task);
+    if (state == TASK_IDLE)
         return 0;
+    if (state == TASK_CLAIMED)
+        return -EBUSY;
     int error = owner_check(task->loop);
     if (error != 0)
         return error;

@@ -40,9 +40,9 @@ int rouse_post(struct rouse_loop *loop, struct rouse_task *task)
 {
     if (loop == NULL || task == NULL || task->fn == NULL)
         return -EINVAL;
-    if (task_claim(task))
+    if (!task_claim(task))
         return -EALREADY;
-    task->loop = loop;
+    task_give(task, loop);
     struct rouse_task *top = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do
         task->posted = top;

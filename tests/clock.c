@@ -105,7 +105,7 @@ static int64_t cheap_soon(void)
     return cheap;
 }
 
-/* 100 turns of a loop that has a descriptor ready and a timer pending; how often is the clock read? */
+/* 100 turns of a loop that has a descriptor ready and a timer pending. */
 static void read_in_busy_turns(int64_t (*soon)(void), int64_t deadline)
 {
     struct rouse_system system = system_table;

@@ -121,7 +121,7 @@ static void check_refused(int error)
     assert_int_equal(ctl.met, 1);
     uint64_t events = stage_counters(loop).events;
     for (int i = 0; i < 3; i++)
-        assert_int_equal(rouse_turn(loop, 0), 0); /* told once */
+        assert_int_equal(rouse_turn(loop, 0), 0);          /* told once */
     assert_int_equal(stage_counters(loop).events, events); /* what it still held would spin */
     CHECK_JOURNAL("a");
     assert_int_equal(last_error, told(error));

@@ -231,8 +231,8 @@ static void *post_in_rounds_and_end(void *callers)
     return rouse_post(loop, &last) == 0 ? NULL : "post";
 }
 
-/* L1, L7: in each round the last post has nobody behind it who would ring again. If the loop looks at
- * what was posted and clears its flag in the wrong order, one is lost, and this hangs. */
+/* L1, L7: in each round the last post has nobody behind it who would ring again. If the loop looks
+ * at what was posted and clears its flag in the wrong order, one is lost, and this hangs. */
 static void last_post_of_every_round_is_answered(void **state)
 {
     (void)state;
