@@ -131,8 +131,9 @@ ROUSE_API int rouse_run(struct rouse_loop *loop);
 
 /*
  * One turn: waits until something is ready, due or woken, for at most `timeout_ns` (0: does not
- * wait, negative: no limit), and calls what is. Returns the number of callbacks made, 0 if none.
- * After rouse_stop() it does not wait. Errors: as rouse_run().
+ * wait, negative: no limit), and calls what is. Returns the number of callbacks made, 0 if none;
+ * which may be before the time is up, for a wait may end for nothing. After rouse_stop() it does
+ * not wait. Errors: as rouse_run().
  */
 ROUSE_API int rouse_turn(struct rouse_loop *loop, int64_t timeout_ns);
 
