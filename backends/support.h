@@ -12,13 +12,7 @@
 
 #include "config.h"
 #include "memory.h"
-
-/* Off the path of an event: kept out of the function that waits. */
-#if defined(__GNUC__)
-#define APART __attribute__((noinline))
-#else
-#define APART
-#endif
+#include "placement.h"
 
 typedef int support_apply_one(void *state, const struct rouse_change *change);
 typedef int support_poll(void *state, const struct rouse_change *changes, int nchanges,

@@ -10,8 +10,8 @@
 
 #include "loop.h"
 
-COLD int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
-                   const char *advice)
+APART int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
+                    const char *advice)
 {
     loop->failure = (struct failure){tried, advice, subject, error};
     return -error;

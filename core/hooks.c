@@ -54,12 +54,13 @@ void hooks_run(struct rouse_loop *loop, enum rouse_moment moment)
     link_init(&waiting);
     link_init(&called);
     link_append_all(&waiting, hooks);
-    while (!link_empty(&waiting)) {
+    while (!link_empty(&waiting) && !(loop->agenda & AGENDA_FORKED)) {
         struct rouse_hook *hook = LINK_OWNER(waiting.next, struct rouse_hook, link);
         link_remove(&hook->link);
         link_append(&called, &hook->link);
         hook->fn(hook);
     }
+    link_append_all(&called, &waiting);
     link_append_all(&called, hooks); /* those started meanwhile are last */
     link_append_all(hooks, &called);
 }

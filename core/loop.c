@@ -11,7 +11,7 @@
 #include "io.h"
 
 /* Room for more events and changes; both are in one block, changes first. */
-COLD int loop_grow(struct rouse_loop *loop)
+APART int loop_grow(struct rouse_loop *loop)
 {
     if (loop->capacity >= LOOP_BATCH)
         return -ENOBUFS;
@@ -57,7 +57,7 @@ static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t re
 /* An event for a watcher that was stopped. If that was in this turn, the event was fetched before.
  * If not, it is of a registration that only the kernel knows: the descriptor was closed behind our
  * back while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
-COLD static void stale(struct rouse_loop *loop, uint32_t index)
+APART static void stale(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.stale++;
     if (index >= loop->nslots || (loop->slots[index].generation & 1) ||
@@ -65,7 +65,7 @@ COLD static void stale(struct rouse_loop *loop, uint32_t index)
         loop->agenda |= AGENDA_REBUILD;
 }
 
-COLD static void refused(struct rouse_loop *loop, uint32_t index, int error)
+APART static void refused(struct rouse_loop *loop, uint32_t index, int error)
 {
     uint32_t due = io_refused(loop, index, error);
     if (due != 0)
@@ -88,7 +88,7 @@ static void receive(struct rouse_loop *loop, struct rouse_event event)
 /* Calls back for each descriptor that the wait has told of. Nearly always that is a plain level
  * watcher, ready for what it wants; the refused, the spent and those with an error have other bits.
  */
-static inline void deliver(struct rouse_loop *loop)
+static HOT void deliver(struct rouse_loop *loop)
 {
     const struct rouse_event *event = loop->events;
     for (uint32_t i = 0; i < loop->fetched; i++, event++) { /* rouse_adopt may forget the rest */
@@ -110,18 +110,20 @@ static inline void deliver(struct rouse_loop *loop)
 }
 
 /* Calls back for those that were still ready before the wait, unless the wait has told of them. */
-COLD static void deliver_again(struct rouse_loop *loop)
+APART static void deliver_again(struct rouse_loop *loop)
 {
-    loop->agenda &= ~(uint32_t)AGENDA_AGAIN;
     while (!slots_empty(loop->slots, SLOT_AGAIN)) {
+        if (loop->agenda & AGENDA_FORKED)
+            return;
         uint32_t index = loop->slots[SLOT_AGAIN].next;
         slots_unlist(loop, index);
         io_list_if_needed(loop, index);
         deliver_special(loop, index, 0);
     }
+    loop->agenda &= ~(uint32_t)AGENDA_AGAIN;
 }
 
-COLD static int lost(struct rouse_loop *loop, int error)
+APART static int lost(struct rouse_loop *loop, int error)
 {
     loop->agenda |= AGENDA_REBUILD;
     return loop_fail(loop, -error, "wait in the backend", 0,
@@ -129,7 +131,7 @@ COLD static int lost(struct rouse_loop *loop, int error)
 }
 
 /* One call of the backend. */
-static inline int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+static HOT int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
     int n = loop->backend->poll(loop->state, loop->changes, (int)nchanges, loop->events,
                                 (int)loop->capacity, timeout);
@@ -208,7 +210,7 @@ static int wait_with_care(struct rouse_loop *loop, uint32_t nchanges, int64_t ti
     return ask(loop, nchanges, 0);
 }
 
-static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
+static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
 {
     uint32_t nchanges = 0;
     if (!slots_empty(loop->slots, SLOT_PENDING)) {
@@ -221,7 +223,7 @@ static inline int wait_for(struct rouse_loop *loop, int64_t timeout)
     return simple ? ask(loop, nchanges, timeout) : wait_with_care(loop, nchanges, timeout);
 }
 
-COLD int loop_reopen(struct rouse_loop *loop)
+APART int loop_reopen(struct rouse_loop *loop)
 {
     if (loop->backend_open)
         loop->backend->close(loop->state);
@@ -239,8 +241,10 @@ COLD int loop_reopen(struct rouse_loop *loop)
 }
 
 /* Sees to the agenda before the wait. */
-COLD static int prepare(struct rouse_loop *loop)
+APART static int prepare(struct rouse_loop *loop)
 {
+    if (loop->agenda & AGENDA_FORKED)
+        return -ECHILD;
     if (loop->agenda & AGENDA_REBUILD) {
         int error = loop_reopen(loop);
         if (error != 0)
@@ -251,33 +255,30 @@ COLD static int prepare(struct rouse_loop *loop)
         loop_grow(loop); /* or the rest is served in the next turn, as this one was */
     }
     hooks_run(loop, ROUSE_BEFORE_WAIT);
-    return 0;
+    return loop->agenda & AGENDA_FORKED ? -ECHILD : 0;
 }
 
-COLD static void after_wait(struct rouse_loop *loop)
+APART static void after_wait(struct rouse_loop *loop)
 {
     hooks_run(loop, ROUSE_AFTER_WAIT);
     if (loop->agenda & AGENDA_WAKE)
         wake_collect(loop);
 }
 
-/* Whether no timer can be due: there is none, or the first is so far off that the clock need not be
- * read. */
-static inline bool timers_are_far(const struct rouse_loop *loop)
+/* Whether no timer can be due: there is none, or the loop is busy and the first is so far off that
+ * the clock need not be read. */
+static HOT bool timers_are_far(const struct rouse_loop *loop)
 {
     if (loop->ntimers == 0)
         return true;
-    return !loop->now_known && !(loop->agenda & AGENDA_CLOCK) && loop->system->soon != NULL &&
-           loop->heap[0].key > loop->system->soon();
+    return loop->fetched != 0 && !loop->now_known && !(loop->agenda & AGENDA_CLOCK) &&
+           loop->system->soon != NULL && loop->heap[0].key > loop->system->soon();
 }
 
-static inline int turn(struct rouse_loop *loop, int64_t timeout)
+static HOT int turn(struct rouse_loop *loop, int64_t timeout)
 {
-    int error = owner_check(loop);
-    if (error != 0)
-        return error;
     if (loop->agenda != 0) {
-        error = prepare(loop);
+        int error = prepare(loop);
         if (error != 0)
             return error;
         if ((loop->agenda & AGENDA_STOP) || !link_empty(&loop->tasks))
@@ -310,6 +311,8 @@ static int enter(struct rouse_loop *loop)
     if (loop->running)
         return loop_fail(loop, EBUSY, "run the loop", 0, "it runs already: this is its callback");
     loop->running = true;
+    loop->outer = owner_running;
+    owner_running = loop;
     loop->now_known = false;
     loop->called = 0;
     return 0;
@@ -318,6 +321,7 @@ static int enter(struct rouse_loop *loop)
 static void leave(struct rouse_loop *loop)
 {
     loop->running = false;
+    owner_running = loop->outer;
     loop->now_known = false;
     loop->counters.callbacks += loop->called;
 }

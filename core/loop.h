@@ -15,6 +15,7 @@
 #include "config.h"
 #include "link.h"
 #include "memory.h"
+#include "placement.h"
 #include "slots.h"
 
 /* How many events one wait fetches, and how many changes it hands over, at most. */
@@ -33,8 +34,10 @@ enum {
     AGENDA_AGAIN = 8,    /* slots are in the list AGAIN */
     AGENDA_REBUILD = 16, /* open the backend anew before the next wait */
     AGENDA_FULL = 32,    /* the last wait filled the array of events */
-    AGENDA_CLOCK = 64,   /* always, with a clock of the user's own */
-    AGENDA_WAKE = 128,   /* always, with a backend that has a wake of its own */
+    AGENDA_FORKED =
+        256, /* this is a child that was forked in a callback and has not adopted the loop */
+    AGENDA_CLOCK = 64, /* always, with a clock of the user's own */
+    AGENDA_WAKE = 128, /* always, with a backend that has a wake of its own */
 };
 
 /* What rouse_error() puts into words when it is asked; until then a failure is five stores. */
@@ -78,6 +81,7 @@ struct rouse_loop {
     uintptr_t owner; /* owner_self of the owning thread */
     uintptr_t forks; /* owner_forks() of the owning process */
     uint32_t agenda;
+    struct rouse_loop *outer; /* the loop in whose callback this one runs */
     bool running;
     bool now_known; /* `now` was read in this turn */
     uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
@@ -116,13 +120,6 @@ struct rouse_loop {
     char passed_over[512];
 };
 
-/* For what is off the path of an event, so that the compiler keeps it out of the way. */
-#if defined(__GNUC__)
-#define COLD __attribute__((cold, noinline))
-#else
-#define COLD
-#endif
-
 /* error.c: records a failure and returns -error. */
 int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
               const char *advice);
@@ -130,7 +127,7 @@ int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long s
 /* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words
  * belong to the owner's thread. */
 extern _Thread_local uintptr_t owner_self;
-extern _Thread_local uintptr_t owner_forked;
+extern _Thread_local struct rouse_loop *owner_running;
 int owner_enter(void);
 uintptr_t owner_forks(void);
 int owner_refuse(const struct rouse_loop *loop);

@@ -105,7 +105,7 @@ int rouse_close(struct rouse_loop *loop)
     int error = owner_check(loop);
     if (error != 0 && error != -ECHILD)
         return error;
-    if (loop->running && (error == 0 || loop->owner == owner_forked))
+    if (loop->running && (error == 0 || (loop->agenda & AGENDA_FORKED)))
         return loop_fail(loop, EBUSY, "close the loop", 0,
                          "stop it, and close it when it has returned");
     io_detach(loop);

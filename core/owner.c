@@ -15,7 +15,7 @@
 #include "loop.h"
 
 _Thread_local uintptr_t owner_self;
-_Thread_local uintptr_t owner_forked; /* in a child: the number of this thread before the fork */
+_Thread_local struct rouse_loop *owner_running; /* the innermost loop that runs in this thread */
 
 static _Atomic(uintptr_t) last_number;
 static _Atomic(uintptr_t) forks; /* how often an ancestor of this process has forked to become it */
@@ -24,8 +24,11 @@ static int watch_error;
 
 static void forked(void)
 {
-    owner_forked = owner_self;
     owner_self = 0;
+    for (struct rouse_loop *loop = owner_running; loop != NULL; loop = loop->outer) {
+        loop->agenda |= AGENDA_FORKED;
+        loop->fetched = 0;
+    }
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }
 
@@ -62,8 +65,6 @@ int rouse_adopt(struct rouse_loop *loop)
     bool forked = loop->forks != owner_forks();
     if (loop->running && !forked)
         return -EBUSY;
-    /* In a child whose parent's loop was running in another thread, it runs nowhere. */
-    bool in_callback = loop->running && loop->owner == owner_forked;
     int error = owner_enter();
     if (error != 0)
         return error;
@@ -76,8 +77,10 @@ int rouse_adopt(struct rouse_loop *loop)
     loop->forks = owner_forks();
     if (!forked)
         return 0;
-    loop->running = in_callback;
-    loop->fetched = 0;
+    if (!(loop->agenda &
+          AGENDA_FORKED)) /* it was running in another thread of the parent, or not */
+        loop->running = false;
+    loop->agenda &= ~(uint32_t)AGENDA_FORKED;
     error = loop_reopen(loop);
     if (error == 0)
         wake_again(loop);

@@ -56,7 +56,7 @@ static void add_rungs(struct text *text)
             between = ", ";
         }
     for (int i = 0; i < RUNGS; i++)
-        if (rungs[i].backend == NULL)
+        if (rungs[i].missing != NULL)
             add(text, "; %s is missing: %s", rungs[i].name, rungs[i].missing);
 }
 

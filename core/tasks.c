@@ -59,12 +59,17 @@ void tasks_run(struct rouse_loop *loop)
     struct rouse_link waiting;
     link_init(&waiting);
     link_append_all(&waiting, &loop->tasks);
-    while (!link_empty(&waiting)) {
+    while (!link_empty(&waiting) && !(loop->agenda & AGENDA_FORKED)) {
         struct rouse_task *task = LINK_OWNER(waiting.next, struct rouse_task, link);
         link_remove(&task->link);
         task_release(task);
         loop->called++;
         task->fn(task);
+    }
+    if (!link_empty(&waiting)) { /* forked: they wait for the child to adopt the loop */
+        link_append_all(&waiting, &loop->tasks);
+        link_append_all(&loop->tasks, &waiting);
+        loop->agenda |= AGENDA_TASKS;
     }
 }
 

@@ -251,7 +251,7 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
 void timers_run(struct rouse_loop *loop)
 {
     int64_t now = loop_now(loop);
-    while (loop->ntimers > 0 && loop->heap[0].key <= now) {
+    while (loop->ntimers > 0 && loop->heap[0].key <= now && !(loop->agenda & AGENDA_FORKED)) {
         if (settle_first(loop))
             continue;
         if (loop->heap[0].timer->sequence >= loop->timer_limit)

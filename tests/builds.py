@@ -106,11 +106,13 @@ def make(build, names=None):
     """Configures and compiles: all, or what the tests of these names need."""
     folder = FOLDER / build.name
     configure(build)
+    ninja = next(name for name in ('ninja', 'ninja-build', 'samu') if shutil.which(name))
+    compile_in = [ninja, '-C', str(folder), '-j', str(JOBS)]
     targets = set()
     if names is not None:
+        logged(*compile_in, 'build.ninja')  # configures again if a meson.build has changed
         tests = tests_of(build)
         paths = [os.path.relpath(folder / word, folder)
                  for name in names for word in tests[name]['cmd']]
         targets = {path for path in paths if path.startswith('tests/')}
-    ninja = next(name for name in ('ninja', 'ninja-build', 'samu') if shutil.which(name))
-    logged(ninja, '-C', str(folder), '-j', str(JOBS), *sorted(targets))
+    logged(*compile_in, *sorted(targets))

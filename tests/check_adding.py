@@ -1,5 +1,5 @@
-"""docs/add-a-backend.md is followed to the letter, in a clean copy of the tree: what a newcomer types
-must give him a backend that passes the contract.
+"""docs/add-a-backend.md is followed to the letter, in a clean copy of the tree: what a newcomer
+types must give him a backend that passes the contract.
 
 usage: check_adding.py ROOT SCRATCH
 

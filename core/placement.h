@@ -1,0 +1,19 @@
+/*
+ * What is on the path of every event, and what is not. A function that is hardly ever called costs
+ * those that call it registers and room in the cache if the compiler puts it inside them; it is
+ * told to keep such a one apart, and to take in those of which an event has to pass all.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ROUSE_CORE_PLACEMENT_H
+#define ROUSE_CORE_PLACEMENT_H
+
+#if defined(__GNUC__)
+#define HOT   __attribute__((always_inline)) inline
+#define APART __attribute__((noinline))
+#else
+#define HOT inline
+#define APART
+#endif
+
+#endif
