@@ -318,12 +318,13 @@ static int enter(struct rouse_loop *loop)
     return 0;
 }
 
-static void leave(struct rouse_loop *loop)
+static int leave(struct rouse_loop *loop, int error)
 {
     loop->running = false;
     owner_running = loop->outer;
     loop->now_known = false;
     loop->counters.callbacks += loop->called;
+    return loop->agenda & AGENDA_FORKED ? -ECHILD : error;
 }
 
 static bool is_alive(const struct rouse_loop *loop)
@@ -339,7 +340,7 @@ int rouse_run(struct rouse_loop *loop)
         return error;
     while (error == 0 && !(loop->agenda & AGENDA_STOP) && is_alive(loop))
         error = turn(loop, -1);
-    leave(loop);
+    error = leave(loop, error);
     if (error != 0)
         return error;
     bool stopped = loop->agenda & AGENDA_STOP;
@@ -352,8 +353,7 @@ int rouse_turn(struct rouse_loop *loop, int64_t timeout_ns)
     int error = enter(loop);
     if (error != 0)
         return error;
-    error = turn(loop, timeout_ns);
-    leave(loop);
+    error = leave(loop, turn(loop, timeout_ns));
     loop->agenda &= ~(uint32_t)AGENDA_STOP;
     return error != 0 ? error : (int)loop->called;
 }

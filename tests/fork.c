@@ -167,6 +167,62 @@ static void fork_in_a_callback(void **state)
     CHECK_OK(NULL, rouse_close(loop));
 }
 
+static void fork_once(struct player *self)
+{
+    (void)self;
+    if (forked < 0) {
+        fflush(NULL);
+        forked = fork();
+    }
+}
+
+/* Turns a loop on which `a` and `b` are due, and whoever is called first forks. */
+static void check_that_the_child_calls_nobody(struct rouse_loop *loop)
+{
+    forked = -1;
+    int made = rouse_turn(loop, 0);
+    if (forked == 0) {
+        EXPECT(made == -ECHILD);
+        EXPECT(strlen(journal_take()) == 1);
+        EXPECT(rouse_turn(loop, 0) == -ECHILD);
+        EXPECT(rouse_adopt(loop) == 0);
+        EXPECT(rouse_turn(loop, 0) >= 0);
+        EXPECT(strchr(journal_take(), 'b') != NULL);
+        _exit(0);
+    }
+    assert_true(forked > 0);
+    child_end(forked);
+    CHECK_OK(loop, made < 0 ? made : 0);
+    CHECK_JOURNAL("ab");
+}
+
+/* H5: what the parent was about to call is the parent's. */
+static void child_that_returns_from_a_callback_unadopted_calls_nobody(void **state)
+{
+    (void)state;
+    struct world_clock clock;
+    struct rouse_loop *loop = stage_open(&clock);
+    struct player a;
+    struct player b;
+    player_init(&a, loop, 'a', fork_once);
+    player_init(&b, loop, 'b', fork_once);
+
+    CHECK_OK(loop, rouse_timer_at(loop, &a.timer, 0, 1000000));
+    CHECK_OK(loop, rouse_timer_at(loop, &b.timer, 0, 1000000));
+    check_that_the_child_calls_nobody(loop);
+    CHECK_OK(loop, rouse_timer_stop(&a.timer));
+    CHECK_OK(loop, rouse_timer_stop(&b.timer));
+
+    CHECK_OK(loop, rouse_defer(loop, &a.task));
+    CHECK_OK(loop, rouse_defer(loop, &b.task));
+    check_that_the_child_calls_nobody(loop);
+
+    CHECK_OK(loop, rouse_hook_start(loop, &a.hook, ROUSE_BEFORE_WAIT));
+    CHECK_OK(loop, rouse_hook_start(loop, &b.hook, ROUSE_BEFORE_WAIT));
+    check_that_the_child_calls_nobody(loop);
+    CHECK_OK(loop, rouse_close(loop));
+}
+
 static struct rouse_loop *observed_loop;
 
 static void adopt_at_the_second_attempt(void)
@@ -203,6 +259,7 @@ int main(void)
         CASE(child_that_closes_without_adopting_does_not_touch_the_parent),
         CASE(child_may_open_a_loop_of_its_own_beside),
         CASE(fork_in_a_callback),
+        CASE(child_that_returns_from_a_callback_unadopted_calls_nobody),
         CASE(adopt_that_fails_may_be_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
