@@ -41,9 +41,11 @@ static uint32_t still_due(const struct slot *slot)
     return slot->ready & slot->want & LOOP_DIRECTIONS;
 }
 
-/* Whether the backend must be told something. */
+/* Whether the backend must be told something. Hardly ever for edges: they hold what they want. */
 static bool must_change(const struct rouse_loop *loop, const struct slot *slot)
 {
+    if (slot->state == 0 && (slot->held & slot->want & ROUSE_EDGE))
+        return slot->want & LOOP_DIRECTIONS & ~(uint32_t)slot->held;
     return target(loop, slot) != slot->held || (slot->state & SLOT_ANEW);
 }
 

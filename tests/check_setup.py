@@ -50,7 +50,10 @@ class Machine:
                      **environment}
         stdin = subprocess.DEVNULL
         if answer is not None:
-            keyboard, stdin = pty.openpty()
+            try:
+                keyboard, stdin = pty.openpty()
+            except OSError as error:
+                raise check.Skip(f'no terminal can be made here: {error}') from error
             os.write(keyboard, answer)
         done = subprocess.run([shutil.which('sh'), '-c', SCRIPT, 'sh', yes, *tools],
                               env=variables, stdin=stdin, stdout=subprocess.PIPE,
