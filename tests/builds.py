@@ -77,9 +77,12 @@ def refusal_of(build):
         except Failed:
             return f'{compiler[0]} cannot make programs with -fsanitize={build.sanitizer}'
         try:
-            logged(str(program))
-        except Failed:
-            return f'programs made with -fsanitize={build.sanitizer} do not run here'
+            said = logged(str(program))
+        except Failed as error:
+            said = str(error) or 'they fail'
+        if said:  # of a machine without /proc, for one
+            return f'programs made with -fsanitize={build.sanitizer} do not run well here: ' \
+                   f'{said.splitlines()[0]}'
     return None
 
 

@@ -130,7 +130,8 @@ def it_builds_as_a_subproject():
     build = folder / 'build'
     configure(build, '--wrap-mode=forcefallback', root=folder)
     compile_in(build)
-    assert check.run(build / 'user') == f'rouse {version()}: 2\n'
+    environment = dict(os.environ, LD_LIBRARY_PATH=str(build / 'subprojects' / 'rouse'))
+    assert check.run(build / 'user', env=environment) == f'rouse {version()}: 2\n'
     assert not list(build.rglob('rouse_small*')), 'a subproject builds the tests of rouse'
 
 

@@ -282,3 +282,23 @@ void rig_reads_all(struct rig *rig, const struct probe *probe, size_t total)
     assert_int_equal(probe->received, total);
     assert_int_equal(probe->calls, calls);
 }
+
+void two_start(struct rig *rig, struct two *two, uint32_t mode, void (*then)(struct probe *probe))
+{
+    for (int i = 0; i < 2; i++) {
+        contract_pair(WORLD_PIPE, two->ends[i]);
+        probe_start(rig, &two->probes[i], two->ends[i][0], ROUSE_READ | mode, then);
+        two->probes[i].other = &two->probes[!i];
+    }
+    rig_turns(rig, 1);
+    for (int i = 0; i < 2; i++)
+        MUST(world_send(two->ends[i][1], "x", 1));
+}
+
+void two_end(struct two *two)
+{
+    for (int i = 0; i < 2; i++) {
+        rouse_io_close(&two->probes[i].io);
+        MUST(world_close(two->ends[i][1]));
+    }
+}

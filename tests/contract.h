@@ -131,6 +131,15 @@ void probe_read(struct probe *probe);  /* one rouse_read() of a chunk if READ is
 void probe_pause(struct probe *probe); /* wants nothing */
 void probe_stop(struct probe *probe);
 
+/* Two watched pipes with data in both. */
+struct two {
+    rouse_fd ends[2][2];
+    struct probe probes[2];
+};
+
+void two_start(struct rig *rig, struct two *two, uint32_t mode, void (*then)(struct probe *probe));
+void two_end(struct two *two);
+
 /* Turns until a probe has read `total` bytes, and then some turns in which it must not be called.
  */
 void rig_reads_all(struct rig *rig, const struct probe *probe, size_t total);

@@ -13,33 +13,6 @@
 
 static const uint32_t modes[] = {0, ROUSE_EDGE};
 
-/* Two watched pipes with data in both. */
-struct two {
-    rouse_fd ends[2][2];
-    struct probe probes[2];
-};
-
-static void two_start(struct rig *rig, struct two *two, uint32_t mode,
-                      void (*then)(struct probe *probe))
-{
-    for (int i = 0; i < 2; i++) {
-        contract_pair(WORLD_PIPE, two->ends[i]);
-        probe_start(rig, &two->probes[i], two->ends[i][0], ROUSE_READ | mode, then);
-        two->probes[i].other = &two->probes[!i];
-    }
-    rig_turns(rig, 1);
-    for (int i = 0; i < 2; i++)
-        MUST(world_send(two->ends[i][1], "x", 1));
-}
-
-static void two_end(struct two *two)
-{
-    for (int i = 0; i < 2; i++) {
-        rouse_io_close(&two->probes[i].io);
-        MUST(world_close(two->ends[i][1]));
-    }
-}
-
 static void stop_other(struct probe *probe)
 {
     probe_stop(probe->other);
