@@ -148,7 +148,7 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
     return n;
 }
 
-const struct rouse_backend epoll_backend = {
+const struct rouse_backend rouse_epoll_backend = {
     .abi = ROUSE_BACKEND_ABI,
     .traits = ROUSE_TRAIT_EDGE | ROUSE_TRAIT_HANGUP,
     .name = "epoll",

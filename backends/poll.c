@@ -185,7 +185,7 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
     return poll_collect(state, n, events, nevents);
 }
 
-const struct rouse_backend poll_backend = {
+const struct rouse_backend rouse_poll_backend = {
     .abi = ROUSE_BACKEND_ABI,
     .traits = ROUSE_TRAIT_HANGUP | ROUSE_TRAIT_SCAN,
     .name = "poll",

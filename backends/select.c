@@ -177,7 +177,7 @@ static int select_poll(void *opaque, const struct rouse_change *changes, int nch
     return select_collect(state, answer, n, events, nevents);
 }
 
-const struct rouse_backend select_backend = {
+const struct rouse_backend rouse_select_backend = {
     .abi = ROUSE_BACKEND_ABI,
     .traits = ROUSE_TRAIT_SCAN,
     .name = "select",

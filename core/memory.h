@@ -10,6 +10,8 @@
 
 #include <rouse.h>
 
+#include "names.h"
+
 /* With how many entries every table starts; 1 in the tests, so that every growth path runs. */
 #ifndef ROUSE_INITIAL_CAPACITY
 #define ROUSE_INITIAL_CAPACITY 32

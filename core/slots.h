@@ -22,6 +22,8 @@
 
 #include <rouse.h>
 
+#include "names.h"
+
 struct slot {
     union {
         struct rouse_io *io;
