@@ -154,12 +154,8 @@ static int64_t sleep_time(struct rouse_loop *loop, int64_t timeout)
 }
 
 /* With a clock of the user's own the backend is only asked, and the clock does the sleeping. */
-static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+static int sleep_by_clock(struct rouse_loop *loop, int64_t timeout)
 {
-    int n = ask(loop, nchanges, 0);
-    loop->asked++;
-    if (n != 0 || timeout == 0)
-        return n;
     int64_t left = sleep_time(loop, timeout);
     int64_t now = loop_clock(loop);
     int64_t deadline = left < 0 || left > INT64_MAX - now ? INT64_MAX : now + left;
@@ -168,48 +164,34 @@ static int wait_by_clock(struct rouse_loop *loop, uint32_t nchanges, int64_t tim
     return 0;
 }
 
+APART static int sleep_in_backend(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
+{
+    timeout = sleep_time(loop, timeout);
+    int n = ask(loop, nchanges, timeout);
+    loop->asked += timeout == 0;
+    if (n > 0 && timeout != 0)
+        loop->pause--;
+    return n;
+}
+
+APART static int sleep_after_a_miss(struct rouse_loop *loop, int64_t timeout)
+{
+    if (loop->agenda & AGENDA_CLOCK)
+        return sleep_by_clock(loop, timeout);
+    loop->missed++;
+    loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
+    loop->pause = loop->patience;
+    return sleep_in_backend(loop, 0, timeout);
+}
+
 /*
  * A wait that may sleep costs more than one that may not, even if something is ready: a finite
  * timeout sets up a timer in the kernel (114 ns of 510), and select and poll link the thread into
  * every wait queue first. So a busy loop asks before it sleeps. To ask in vain costs a call; each
  * miss therefore doubles the number of sleeps that must end in an event before it is tried again,
  * and each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for
- * timers.
+ * timers. Where to sleep costs nothing, it sleeps at once.
  */
-static int ask_then_sleep(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
-{
-    if (loop->pause == 0) {
-        int n = ask(loop, nchanges, 0);
-        loop->asked++;
-        if (n != 0) {
-            loop->patience /= 2;
-            return n;
-        }
-        loop->missed++;
-        loop->patience = loop->patience < 31 ? (uint8_t)(2 * loop->patience + 1) : 63;
-        loop->pause = loop->patience;
-        nchanges = 0;
-    }
-    timeout = sleep_time(loop, timeout);
-    int n = ask(loop, nchanges, timeout);
-    loop->asked += timeout == 0;
-    if (loop->pause != 0 && n > 0 && timeout != 0)
-        loop->pause--;
-    return n;
-}
-
-/* With timers, a time limit, a clock of the user's own, or a backend that scans. */
-static int wait_with_care(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
-{
-    loop->timer_limit = loop->timer_sequence;
-    if (loop->agenda & AGENDA_CLOCK)
-        return wait_by_clock(loop, nchanges, timeout);
-    if (timeout != 0)
-        return ask_then_sleep(loop, nchanges, timeout);
-    loop->asked++;
-    return ask(loop, nchanges, 0);
-}
-
 static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
 {
     uint32_t nchanges = 0;
@@ -218,9 +200,19 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
         if (!slots_empty(loop->slots, SLOT_PENDING) || (loop->agenda & AGENDA_AGAIN))
             timeout = 0;
     }
-    bool simple = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
-                  !(loop->backend->traits & ROUSE_TRAIT_SCAN);
-    return simple ? ask(loop, nchanges, timeout) : wait_with_care(loop, nchanges, timeout);
+    bool for_nothing = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
+                       !(loop->backend->traits & ROUSE_TRAIT_SCAN);
+    if (for_nothing)
+        return ask(loop, nchanges, timeout);
+    loop->timer_limit = loop->timer_sequence;
+    if (loop->pause != 0 && timeout != 0)
+        return sleep_in_backend(loop, nchanges, timeout);
+    int n = ask(loop, nchanges, 0);
+    loop->asked++;
+    if (n == 0 && timeout != 0)
+        return sleep_after_a_miss(loop, timeout);
+    loop->patience /= 2;
+    return n;
 }
 
 APART int loop_reopen(struct rouse_loop *loop)

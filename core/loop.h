@@ -61,7 +61,7 @@ struct rouse_loop {
     struct rouse_event *events;
     uint32_t capacity; /* of both */
     uint32_t fetched;  /* events of this turn */
-    uint8_t patience;  /* see ask_then_sleep() in loop.c */
+    uint8_t patience;  /* see wait_for() in loop.c */
     uint8_t pause;
     bool backend_open;
 
