@@ -158,7 +158,8 @@ static int sleep_by_clock(struct rouse_loop *loop, int64_t timeout)
 {
     int64_t left = sleep_time(loop, timeout);
     int64_t now = loop_clock(loop);
-    int64_t deadline = left < 0 || left > INT64_MAX - now ? INT64_MAX : now + left;
+    bool for_ever = left < 0 || (now > 0 && left > INT64_MAX - now);
+    int64_t deadline = for_ever ? INT64_MAX : now + left;
     if (left != 0)
         loop->clock.idle_until(loop->clock.context, deadline);
     return 0;
@@ -200,9 +201,9 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
         if (!slots_empty(loop->slots, SLOT_PENDING) || (loop->agenda & AGENDA_AGAIN))
             timeout = 0;
     }
-    bool for_nothing = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
-                       !(loop->backend->traits & ROUSE_TRAIT_SCAN);
-    if (for_nothing)
+    bool sleeps_for_free = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
+                           !(loop->backend->traits & ROUSE_TRAIT_SCAN);
+    if (sleeps_for_free)
         return ask(loop, nchanges, timeout);
     loop->timer_limit = loop->timer_sequence;
     if (loop->pause != 0 && timeout != 0)

@@ -3,7 +3,8 @@
  * without a system call: every thread that owns a loop has a number of its own in a thread-local
  * variable, which is compared with the loop's. In a forked child, the thread that forked is the
  * only one left, and its number is wiped by a handler that runs inside fork(): all loops that it
- * owned are then somebody else's, until it adopts them. vfork() and a bare clone() run no such
+ * owned are then somebody else's, until it adopts them, and those in whose callback it forked call
+ * nobody else. vfork() and a bare clone() run no such
  * handler; a child of those must not touch a loop.
  *
  * SPDX-License-Identifier: MIT
@@ -77,8 +78,8 @@ int rouse_adopt(struct rouse_loop *loop)
     loop->forks = owner_forks();
     if (!forked)
         return 0;
-    if (!(loop->agenda &
-          AGENDA_FORKED)) /* it was running in another thread of the parent, or not */
+    /* Unless it was forked in a callback, it runs nowhere now: not even if it did in the parent. */
+    if (!(loop->agenda & AGENDA_FORKED))
         loop->running = false;
     loop->agenda &= ~(uint32_t)AGENDA_FORKED;
     error = loop_reopen(loop);

@@ -3,13 +3,13 @@
  * descriptor. An edge is told once; who does not know whether he has drained a direction must ask
  * again, or hang. These know:
  *
- *   EAGAIN has drained it, always.
- *   A short count has, on TCP and on pipes only; and for READ only if neither the peer's end nor
- *   an error was reported, which would still be waiting behind the data and would never be told
- *   again, and no urgent data, at whose mark a read stops short. On everything else a short count
- * says nothing: datagrams and records end where they end, and a read from a unix stream stops
- * behind passed descriptors. Anything else has not: the end of a stream and errors stay, as they do
- * for a level watcher.
+ * - EAGAIN has drained it, always.
+ * - A short count has, on TCP and on pipes only; and for READ only if neither the peer's end nor an
+ *   error was reported, which would still be waiting behind the data and would never be told again,
+ *   and no urgent data, at whose mark a read stops short. On everything else a short count says
+ *   nothing: datagrams and records end where they end, and a read from a unix stream stops behind
+ *   passed descriptors.
+ * - Anything else has not: the end of a stream and errors stay, as they do for a level watcher.
  *
  * SPDX-License-Identifier: MIT
  */

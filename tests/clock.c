@@ -46,6 +46,20 @@ static void idles_until_the_first_deadline_or_without_one(void **state)
     assert_int_equal(clock_.idles, 3);
 }
 
+static void clock_before_its_zero_is_as_good(void **state)
+{
+    (void)state;
+    clock_.now = -1000;
+    CHECK_OK(loop, rouse_timer_after(loop, &a.timer, 70, 0));
+    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(clock_.asked, -930);
+    assert_int_equal(rouse_turn(loop, 25), 0);
+    assert_int_equal(clock_.asked, -905);
+    CHECK_OK(loop, rouse_timer_after(loop, &a.timer, INT64_MAX, 0));
+    assert_int_equal(rouse_turn(loop, 5), 0);
+    assert_int_equal(clock_.asked, -900);
+}
+
 static void does_not_idle_while_anything_is_ready(void **state)
 {
     (void)state;
@@ -237,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(idles_until_the_first_deadline_or_without_one),
+        CASE(clock_before_its_zero_is_as_good),
         CASE(does_not_idle_while_anything_is_ready),
         CASE(backend_never_sleeps_beside_a_clock_of_the_users_own),
         CASE(clock_that_nobody_needs_is_not_read),
