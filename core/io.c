@@ -17,7 +17,7 @@
 static bool has_edges(const struct rouse_loop *loop, const struct slot *slot)
 {
     return (slot->want & ROUSE_EDGE) && !(slot->state & SLOT_LEVEL) &&
-           (loop->backend->traits & ROUSE_TRAIT_EDGE);
+           (loop->backend.traits & ROUSE_TRAIT_EDGE);
 }
 
 /* What the backend should hold. Who reads is told of the peer's end; by edges also of urgent data,
@@ -96,7 +96,7 @@ static int refuse_start(struct rouse_loop *loop, const struct rouse_io *io, rous
                          "is closed, or watch a dup()");
     if (loop->system->check(fd) != 0)
         return loop_fail(loop, EBADF, tried, fd, "it is not open");
-    if (loop->backend->fd_limit != 0 && fd >= loop->backend->fd_limit)
+    if (loop->backend.fd_limit != 0 && fd >= loop->backend.fd_limit)
         return loop_fail(
             loop, ERANGE, tried, fd,
             "the backend cannot hold a number that high (FD_SETSIZE): use another one");
@@ -156,7 +156,7 @@ int rouse_io_stop(struct rouse_io *io)
     uint32_t index = io->slot;
     loop->counters.changes_asked++;
     if (loop->slots[index].held != 0 && loop->backend_open) {
-        loop->backend->drop(loop->state, io->fd, slots_token(loop->slots, index));
+        loop->backend.drop(loop->state, io->fd, slots_token(loop->slots, index));
         loop->counters.changes_sent++;
     }
     fdmap_set(loop, io->fd, 0);

@@ -6,8 +6,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <string.h>
-
 #include "io.h"
 
 /* Room for more events and changes; both are in one block, changes first. */
@@ -133,8 +131,8 @@ APART static int lost(struct rouse_loop *loop, int error)
 /* One call of the backend. */
 static HOT int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
-    int n = loop->backend->poll(loop->state, loop->changes, (int)nchanges, loop->events,
-                                (int)loop->capacity, timeout);
+    int n = loop->backend.poll(loop->state, loop->changes, (int)nchanges, loop->events,
+                               (int)loop->capacity, timeout);
     if (n < 0)
         return lost(loop, n);
     loop->counters.events += (uint64_t)n;
@@ -202,7 +200,7 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
             timeout = 0;
     }
     bool sleeps_for_free = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
-                           !(loop->backend->traits & ROUSE_TRAIT_SCAN);
+                           !(loop->backend.traits & ROUSE_TRAIT_SCAN);
     if (sleeps_for_free)
         return ask(loop, nchanges, timeout);
     loop->timer_limit = loop->timer_sequence;
@@ -219,10 +217,8 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
 APART int loop_reopen(struct rouse_loop *loop)
 {
     if (loop->backend_open)
-        loop->backend->close(loop->state);
-    memset(loop->state, 0, loop->backend->state_size);
-    int error = loop->backend->open(loop->state, &loop->setup);
-    loop->backend_open = error == 0;
+        loop->backend.close(loop->state);
+    int error = registry_open_chosen(loop);
     if (error != 0) {
         loop->agenda |= AGENDA_REBUILD;
         return loop_fail(loop, -error, "open the backend anew", 0, "run the loop again to retry");

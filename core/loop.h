@@ -55,7 +55,7 @@ struct heap_entry {
 
 struct rouse_loop {
     /* The wait. */
-    const struct rouse_backend *backend;
+    struct rouse_backend backend; /* the chosen one's table, as its `open` left it */
     void *state;
     struct rouse_change *changes;
     struct rouse_event *events;
@@ -110,6 +110,7 @@ struct rouse_loop {
     rouse_fd notifier[2];                /* what the loop watches, what a waker writes to */
     struct rouse_io notifier_io;
 
+    const struct rouse_backend *chosen;
     struct rouse_setup setup;
     struct rouse_counters counters;
     uint64_t asked;  /* waits without leave to sleep */
@@ -140,6 +141,7 @@ static inline int owner_check(const struct rouse_loop *loop)
 /* registry.c */
 int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why,
                   size_t size);
+int registry_open_chosen(struct rouse_loop *loop);
 void registry_close(struct rouse_loop *loop);
 
 /* system_posix.c */

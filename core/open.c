@@ -55,6 +55,7 @@ static struct rouse_loop *allocate(const struct rouse_config *config)
     memset(loop, 0, sizeof *loop);
     loop->setup.allocator = *allocator;
     loop->setup.work = &loop->work;
+    loop->setup.table = &loop->backend;
     loop->latest = INT64_MIN;
     link_init(&loop->tasks);
     for (int i = 0; i < 3; i++)

@@ -74,10 +74,11 @@ int rouse_adopt(struct rouse_loop *loop)
         if (error != 0)
             return error;
     }
+    bool moved = loop->owner != owner_self;
     loop->owner = owner_self;
     loop->forks = owner_forks();
     if (!forked)
-        return 0;
+        return moved && (loop->backend.traits & ROUSE_TRAIT_BOUND) ? loop_reopen(loop) : 0;
     /* Unless it was forked in a callback, it runs nowhere now: not even if it did in the parent. */
     if (!(loop->agenda & AGENDA_FORKED))
         loop->running = false;

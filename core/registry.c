@@ -60,6 +60,17 @@ static void add_rungs(struct text *text)
             add(text, "; %s is missing: %s", rungs[i].name, rungs[i].missing);
 }
 
+/* Opens the chosen backend in its memory, which is there already. */
+int registry_open_chosen(struct rouse_loop *loop)
+{
+    memset(loop->state, 0, loop->chosen->state_size);
+    loop->backend = *loop->chosen;
+    int error = loop->chosen->open(loop->state, &loop->setup);
+    loop->backend_open = error == 0;
+    loop->system = loop->backend.system != NULL ? loop->backend.system : &system_table;
+    return error;
+}
+
 /* Opens `backend` for the loop, with a wake that it can watch. On failure nothing is held. */
 static int try_backend(struct rouse_loop *loop, const struct rouse_backend *backend,
                        struct text *why)
@@ -71,18 +82,15 @@ static int try_backend(struct rouse_loop *loop, const struct rouse_backend *back
     }
     const struct rouse_allocator *allocator = &loop->setup.allocator;
     size_t size = backend->state_size != 0 ? backend->state_size : 1;
-    char words[128] = "";
+    char words[256] = "";
     int error = -ENOMEM;
     loop->setup.why = words;
     loop->setup.why_size = sizeof words;
-    loop->backend = backend;
-    loop->system = backend->system != NULL ? backend->system : &system_table;
+    loop->chosen = backend;
     loop->state = allocator->resize(allocator->context, NULL, 0, size);
     if (loop->state != NULL) {
-        memset(loop->state, 0, size);
-        error = backend->open(loop->state, &loop->setup);
+        error = registry_open_chosen(loop);
         if (error == 0) {
-            loop->backend_open = true;
             error = wake_open(loop);
             if (error == 0) {
                 loop->setup.why_size = 0;
@@ -99,22 +107,54 @@ static int try_backend(struct rouse_loop *loop, const struct rouse_backend *back
     return error;
 }
 
-static int try_name(struct rouse_loop *loop, const char *name, size_t length, struct text *why)
+/* The backend of a name, or NULL with words. The caller's own comes before the library's. */
+static const struct rouse_backend *find(const struct rouse_backend *own, const char *name,
+                                        size_t length, struct text *why)
 {
+    if (own != NULL && strlen(own->name) == length && memcmp(own->name, name, length) == 0)
+        return own;
     for (int i = 0; i < RUNGS; i++) {
         if (strlen(rungs[i].name) != length || memcmp(rungs[i].name, name, length) != 0)
             continue;
-        if (rungs[i].backend != NULL)
-            return try_backend(loop, rungs[i].backend, why);
-        add(why, "%s", rungs[i].missing);
-        return -ENOENT;
+        if (rungs[i].backend == NULL)
+            add(why, "%s", rungs[i].missing);
+        return rungs[i].backend;
     }
     add(why, "not a backend of this library");
-    return -ENOENT;
+    return NULL;
+}
+
+/* "NAME", or "NAME:INNER" for one that wraps another. */
+static int try_name(struct rouse_loop *loop, const struct rouse_backend *own, const char *name,
+                    size_t length, struct text *why)
+{
+    const char *colon = memchr(name, ':', length);
+    size_t first = colon != NULL ? (size_t)(colon - name) : length;
+    const struct rouse_backend *backend = find(own, name, first, why);
+    if (backend == NULL)
+        return -ENOENT;
+    bool wraps = backend->traits & ROUSE_TRAIT_WRAPS;
+    if (wraps != (colon != NULL)) {
+        add(why, wraps ? "it wraps another backend: name one after a colon"
+                       : "it takes nothing after its name");
+        return -EINVAL;
+    }
+    loop->setup.inner = NULL;
+    if (wraps) {
+        loop->setup.inner = find(own, colon + 1, length - first - 1, why);
+        if (loop->setup.inner == NULL)
+            return -ENOENT;
+        if (loop->setup.inner->traits & ROUSE_TRAIT_WRAPS) {
+            add(why, "it wraps no other that wraps");
+            return -EINVAL;
+        }
+    }
+    return try_backend(loop, backend, why);
 }
 
 /* Tries the names of a list in turn; what was passed over stays in `words`, a line for each. */
-static int try_list(struct rouse_loop *loop, const char *list, struct text *words)
+static int try_list(struct rouse_loop *loop, const struct rouse_backend *own, const char *list,
+                    struct text *words)
 {
     int error = -ENOENT;
     while (*list != '\0') {
@@ -122,7 +162,7 @@ static int try_list(struct rouse_loop *loop, const char *list, struct text *word
         if (length > 0) {
             struct text before = *words;
             add(words, "%.*s: ", (int)length, list);
-            error = try_name(loop, list, length, words);
+            error = try_name(loop, own, list, length, words);
             if (error == 0) {
                 *before.at = '\0';
                 return 0;
@@ -138,11 +178,11 @@ static int try_default(struct rouse_loop *loop, struct text *words)
 {
     int error = -ENOENT;
     for (int i = 0; i < RUNGS; i++) {
-        if (rungs[i].backend != NULL && (rungs[i].backend->traits & ROUSE_TRAIT_LESSON))
+        if (rungs[i].backend != NULL && (rungs[i].backend->traits & ROUSE_TRAIT_OPT_IN))
             continue;
         struct text before = *words;
         add(words, "%s: ", rungs[i].name);
-        error = try_name(loop, rungs[i].name, strlen(rungs[i].name), words);
+        error = try_name(loop, NULL, rungs[i].name, strlen(rungs[i].name), words);
         if (error == 0) {
             *before.at = '\0';
             return 0;
@@ -156,12 +196,12 @@ int registry_open(struct rouse_loop *loop, const struct rouse_config *config, ch
                   size_t size)
 {
     struct text text = {why, size};
-    if (config->own != NULL)
+    if (config->own != NULL && config->backend == NULL)
         return try_backend(loop, config->own, &text);
     const char *list = config->backend != NULL ? config->backend : ROUSE_GETENV("ROUSE_BACKEND");
     struct text words = {loop->passed_over, sizeof loop->passed_over};
-    int error =
-        list != NULL && *list != '\0' ? try_list(loop, list, &words) : try_default(loop, &words);
+    int error = list != NULL && *list != '\0' ? try_list(loop, config->own, list, &words)
+                                              : try_default(loop, &words);
     if (error == 0)
         return 0;
     size_t length = strlen(loop->passed_over);
@@ -174,16 +214,16 @@ int registry_open(struct rouse_loop *loop, const struct rouse_config *config, ch
 
 void registry_close(struct rouse_loop *loop)
 {
-    size_t size = loop->backend->state_size != 0 ? loop->backend->state_size : 1;
+    size_t size = loop->chosen->state_size != 0 ? loop->chosen->state_size : 1;
     if (loop->backend_open)
-        loop->backend->close(loop->state);
+        loop->backend.close(loop->state);
     wake_close(loop);
     memory_free(&loop->setup.allocator, loop->state, size);
 }
 
 const char *rouse_backend_name(const struct rouse_loop *loop)
 {
-    return loop == NULL ? "" : loop->backend->name;
+    return loop == NULL ? "" : loop->backend.name;
 }
 
 const char *rouse_passed_over(const struct rouse_loop *loop)

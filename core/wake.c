@@ -20,10 +20,10 @@ static void ring(struct rouse_loop *loop)
     if (atomic_exchange_explicit(&loop->woken, true, memory_order_acq_rel))
         return;
     int kept = errno;
-    if (loop->backend->wake != NULL)
-        loop->backend->wake(loop->state);
-    else
+    if (loop->notifier[1] >= 0)
         notifier_ring(loop->notifier);
+    else
+        loop->backend.wake(loop->state);
     errno = kept;
 }
 
@@ -81,7 +81,7 @@ static void rung(struct rouse_io *io, uint32_t ready)
 {
     (void)ready;
     struct rouse_loop *loop = io->loop;
-    if (!(loop->backend->traits & ROUSE_TRAIT_EDGE))
+    if (!(loop->backend.traits & ROUSE_TRAIT_EDGE))
         notifier_silence(loop->notifier);
     rouse_io_drained(io, ROUSE_READ);
     loop->called--; /* the callbacks that count are the user's */
@@ -93,7 +93,7 @@ int wake_open(struct rouse_loop *loop)
 {
     loop->notifier[0] = loop->notifier[1] = -1;
     loop->agenda &= ~(uint32_t)AGENDA_WAKE;
-    if (loop->backend->wake != NULL) {
+    if (loop->backend.wake != NULL) {
         loop->agenda |= AGENDA_WAKE;
         return 0;
     }
@@ -118,7 +118,7 @@ void wake_close(struct rouse_loop *loop)
 /* In a forked child, first: a notifier of its own, for the old one is the parent's too. */
 int wake_renew(struct rouse_loop *loop)
 {
-    return loop->backend->wake != NULL ? 0 : notifier_renew(loop->notifier);
+    return loop->notifier[0] >= 0 ? notifier_renew(loop->notifier) : 0;
 }
 
 /* And last: a wake that was pending is rung again, or its flag would silence all that follow. */

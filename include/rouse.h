@@ -95,9 +95,12 @@ struct rouse_config {
     uint32_t reserved;
     /* A name, or a list of names in order of preference, separated by commas. NULL: the environment
      * variable ROUSE_BACKEND (ignored in set-user-ID programs), else the default order. A single
-     * name never falls back to another backend; a list does, and says why. */
+     * name never falls back to another backend; a list does, and says why. "trace:NAME" puts the
+     * backend that checks and records (backends/trace.c) before another. */
     const char *backend;
-    const struct rouse_backend *own; /* a backend of the caller's; `backend` is then ignored */
+    /* A backend of the caller's. With `backend` NULL it is the one; else it can be named there by
+     * its own name, before the library's: "trace:mine". It stays in use until the loop is closed. */
+    const struct rouse_backend *own;
     const struct rouse_allocator *allocator; /* NULL: realloc and free */
     const struct rouse_clock *clock;         /* NULL: the system's monotonic clock */
     char *why;       /* where a failed rouse_open() says why, in words; may be NULL */
@@ -174,8 +177,8 @@ ROUSE_API const char *rouse_backend_name(const struct rouse_loop *loop);
 ROUSE_API const char *rouse_passed_over(const struct rouse_loop *loop);
 
 /*
- * The backends that this library knows, in their default order, for index 0, 1 ...; NULL after the
- * last. Those for lessons stand last and are never chosen by default.
+ * The backends that this library knows, for index 0, 1 ...; NULL after the last. Those that are
+ * chosen by default come first, in that order; the others are only used when they are named.
  */
 struct rouse_rung {
     const char *name;

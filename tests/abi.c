@@ -112,11 +112,13 @@ static const struct number contract[] = {
     {OFFSET(rouse_work, bytes_in, 16)},
     {OFFSET(rouse_work, bytes_out, 24)},
     {OFFSET(rouse_work, scanned, 32)},
-    {SIZE(rouse_setup, 40)},
+    {SIZE(rouse_setup, 56)},
     {OFFSET(rouse_setup, allocator, 0)},
     {OFFSET(rouse_setup, work, 16)},
-    {OFFSET(rouse_setup, why, 24)},
-    {OFFSET(rouse_setup, why_size, 32)},
+    {OFFSET(rouse_setup, table, 24)},
+    {OFFSET(rouse_setup, inner, 32)},
+    {OFFSET(rouse_setup, why, 40)},
+    {OFFSET(rouse_setup, why_size, 48)},
     {SIZE(rouse_system, 72)},
     {OFFSET(rouse_system, now, 0)},
     {OFFSET(rouse_system, soon, 8)},
@@ -142,13 +144,18 @@ static const struct number contract[] = {
 };
 
 static const struct number constants[] = {
-    {VALUE(ROUSE_READ, 1)},        {VALUE(ROUSE_PRIORITY, 2)},      {VALUE(ROUSE_WRITE, 4)},
-    {VALUE(ROUSE_ERROR, 8)},       {VALUE(ROUSE_HANGUP, 16)},       {VALUE(ROUSE_EDGE, 32)},
-    {VALUE(ROUSE_ONESHOT, 64)},    {VALUE(ROUSE_SPENT, 128)},       {VALUE(ROUSE_BEFORE_WAIT, 0)},
-    {VALUE(ROUSE_AFTER_WAIT, 1)},  {VALUE(ROUSE_ON_WAKE, 2)},       {VALUE(ROUSE_BACKEND_ABI, 1)},
-    {VALUE(ROUSE_TRAIT_EDGE, 1)},  {VALUE(ROUSE_TRAIT_HANGUP, 2)},  {VALUE(ROUSE_TRAIT_SCAN, 4)},
-    {VALUE(ROUSE_TRAIT_GUESS, 8)}, {VALUE(ROUSE_TRAIT_LESSON, 16)}, {VALUE(ROUSE_KIND_STREAM, 1)},
-    {VALUE(ROUSE_KIND_SOCKET, 2)}, {VALUE(ROUSE_KIND_PIPE, 3)},     {VALUE(ROUSE_KIND_OTHER, 4)},
+    {VALUE(ROUSE_READ, 1)},          {VALUE(ROUSE_PRIORITY, 2)},
+    {VALUE(ROUSE_WRITE, 4)},         {VALUE(ROUSE_ERROR, 8)},
+    {VALUE(ROUSE_HANGUP, 16)},       {VALUE(ROUSE_EDGE, 32)},
+    {VALUE(ROUSE_ONESHOT, 64)},      {VALUE(ROUSE_SPENT, 128)},
+    {VALUE(ROUSE_BEFORE_WAIT, 0)},   {VALUE(ROUSE_AFTER_WAIT, 1)},
+    {VALUE(ROUSE_ON_WAKE, 2)},       {VALUE(ROUSE_BACKEND_ABI, 1)},
+    {VALUE(ROUSE_TRAIT_EDGE, 1)},    {VALUE(ROUSE_TRAIT_HANGUP, 2)},
+    {VALUE(ROUSE_TRAIT_SCAN, 4)},    {VALUE(ROUSE_TRAIT_GUESS, 8)},
+    {VALUE(ROUSE_TRAIT_LESSON, 16)}, {VALUE(ROUSE_TRAIT_OPT_IN, 32)},
+    {VALUE(ROUSE_TRAIT_WRAPS, 64)},  {VALUE(ROUSE_TRAIT_BOUND, 128)},
+    {VALUE(ROUSE_KIND_STREAM, 1)},   {VALUE(ROUSE_KIND_SOCKET, 2)},
+    {VALUE(ROUSE_KIND_PIPE, 3)},     {VALUE(ROUSE_KIND_OTHER, 4)},
 };
 
 static void compare(const struct number *numbers, size_t count)

@@ -82,7 +82,8 @@ static void backend_never_sleeps_beside_a_clock_of_the_users_own(void **state)
     (void)state;
     struct rouse_backend backend = observer_backend(NULL);
     struct rouse_clock own = world_clock(&clock_);
-    struct rouse_config config = {.size = sizeof config, .own = &backend, .clock = &own};
+    struct rouse_config config = {
+        .size = sizeof config, .own = &backend, .backend = subject_name(), .clock = &own};
     struct rouse_loop *other = NULL;
     CHECK_OK(NULL, rouse_open(&other, &config));
     CHECK_OK(other, rouse_timer_after(other, &a.timer, 70, 70));
@@ -126,7 +127,8 @@ static void read_in_busy_turns(int64_t (*soon)(void), int64_t deadline)
     system.now = counting_now;
     system.soon = soon;
     struct rouse_backend backend = observer_backend(&system);
-    struct rouse_config config = {.size = sizeof config, .own = &backend};
+    struct rouse_config config = {
+        .size = sizeof config, .own = &backend, .backend = subject_name()};
     struct rouse_loop *other = NULL;
     CHECK_OK(NULL, rouse_open(&other, &config));
     player_init(&b, other, 'b', NULL);

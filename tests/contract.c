@@ -10,21 +10,9 @@
  */
 #include "contract.h"
 
-/* NULL if there is none of that name; without a name the first that is compiled in. */
-const struct rouse_backend *contract_backend(void)
-{
-    const char *name = getenv("ROUSE_BACKEND");
-    for (unsigned i = 0; rouse_rung_at(i) != NULL; i++) {
-        const struct rouse_rung *rung = rouse_rung_at(i);
-        if (name != NULL ? strcmp(rung->name, name) == 0 : rung->backend != NULL)
-            return rung->backend;
-    }
-    return NULL;
-}
-
 bool contract_has(uint32_t trait)
 {
-    return (contract_backend()->traits & trait) != 0;
+    return (subject_backend()->traits & trait) != 0;
 }
 
 uint32_t contract_told(uint32_t ready)
@@ -75,23 +63,27 @@ static void *count_bytes(void *context, void *block, size_t old_size, size_t new
 void bare_reopen(struct bare *bare)
 {
     memset(bare->state, 0, bare->backend->state_size);
+    bare->table = *bare->backend;
     MUST(bare->backend->open(bare->state, &bare->setup));
 }
 
 int bare_setup(void **state)
 {
     struct bare *bare = calloc(1, sizeof *bare);
-    if (bare == NULL || contract_backend() == NULL)
+    if (bare == NULL || subject_backend() == NULL)
         return -1;
-    bare->backend = contract_backend();
+    bare->backend = subject_wrapper() != NULL ? subject_wrapper() : subject_backend();
     bare->descriptors = world_open_descriptors();
     bare->setup = (struct rouse_setup){
         .allocator = {.resize = count_bytes, .context = bare},
         .work = &bare->work,
+        .table = &bare->table,
+        .inner = subject_wrapper() != NULL ? subject_backend() : NULL,
         .why = bare->why,
         .why_size = sizeof bare->why,
     };
     bare->state = calloc(1, bare->backend->state_size);
+    bare->table = *bare->backend;
     if (bare->state == NULL || bare->backend->open(bare->state, &bare->setup) < 0)
         return -1;
     *state = bare;
@@ -175,14 +167,14 @@ uint32_t bare_ready(struct bare *bare, uint64_t token)
 int rig_setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    if (rig == NULL || contract_backend() == NULL)
+    if (rig == NULL || subject_backend() == NULL)
         return -1;
     rig->descriptors = world_open_descriptors();
     rig->clock.now = 1000000000;
     struct rouse_clock clock = world_clock(&rig->clock);
     char why[128] = "";
     struct rouse_config config = {.size = sizeof config,
-                                  .backend = contract_backend()->name,
+                                  .backend = subject_name(),
                                   .clock = &clock,
                                   .why = why,
                                   .why_size = sizeof why};

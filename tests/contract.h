@@ -17,12 +17,10 @@
 #include <stdbool.h>
 
 #include "check.h"
+#include "subject.h"
 #include "world.h"
 
-#include <rouse/backend.h>
-
-/* The backend under test, by the name in ROUSE_BACKEND. */
-const struct rouse_backend *contract_backend(void);
+/* Whether the backend under test has it. */
 bool contract_has(uint32_t trait);
 
 /* What of `ready` can be compared across backends: HANGUP and ERROR only where they can be told. */
@@ -47,6 +45,7 @@ enum { BARE_EVENTS = 512 };
 
 struct bare {
     const struct rouse_backend *backend;
+    struct rouse_backend table; /* its table as `open` left it */
     void *state;
     struct rouse_setup setup;
     struct rouse_work work;

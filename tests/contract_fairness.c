@@ -17,7 +17,7 @@ static struct probe crowd[CROWD];
 /* As many as the backend and this process can watch. */
 static unsigned crowd_size(void)
 {
-    rouse_fd limit = contract_backend()->fd_limit;
+    rouse_fd limit = subject_backend()->fd_limit;
     return limit != 0 && limit < CROWD + 100 ? (unsigned)limit - 100 : CROWD;
 }
 

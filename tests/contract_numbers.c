@@ -15,7 +15,7 @@ static void watch_number(struct rig *rig, rouse_fd number)
 {
     rouse_fd ends[2];
     struct probe probe;
-    rouse_fd limit = contract_backend()->fd_limit;
+    rouse_fd limit = subject_backend()->fd_limit;
     contract_pair(WORLD_PIPE, ends);
     MUST(world_dup2(ends[0], number));
     probe_init(rig, &probe, NULL);

@@ -120,9 +120,9 @@ static void changes_are_applied_before_the_wait(void **state)
 static void wake_ends_the_next_wait(void **state)
 {
     struct bare *bare = *state;
-    if (bare->backend->wake == NULL)
+    if (bare->table.wake == NULL)
         SKIP("the backend leaves waking to the loop");
-    assert_int_equal(bare->backend->wake(bare->state), 0);
+    assert_int_equal(bare->table.wake(bare->state), 0);
     int before = world_interrupts();
     assert_int_equal(bare_poll(bare, NULL, 0, -1), 0);
     assert_int_equal(world_interrupts(), before);

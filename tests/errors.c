@@ -10,6 +10,7 @@
 #include <rouse/backend.h>
 
 #include "stage.h"
+#include "subject.h"
 
 static struct world_clock clock_;
 static struct rouse_loop *loop;
@@ -182,11 +183,7 @@ static void bits_that_cannot_be_wanted_are_refused(void **state)
 static void descriptor_beyond_the_limit_of_the_backend_is_refused(void **state)
 {
     (void)state;
-    rouse_fd limit = 0;
-    const struct rouse_rung *rung;
-    for (unsigned i = 0; (rung = rouse_rung_at(i)) != NULL; i++)
-        if (strcmp(rung->name, rouse_backend_name(loop)) == 0)
-            limit = rung->backend->fd_limit;
+    rouse_fd limit = subject_backend()->fd_limit;
     static const rouse_fd numbers[] = {1023, 1024, 1025, 5000};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (world_dup2(ends[0], numbers[i]) != 0)

@@ -84,7 +84,8 @@ static int set_up(void **state)
     scripted.take_error = scripted_take_error;
     script = (struct script){0};
     backend = observer_backend(&scripted);
-    struct rouse_config config = {.size = sizeof config, .own = &backend};
+    struct rouse_config config = {
+        .size = sizeof config, .own = &backend, .backend = subject_name()};
     CHECK_OK(NULL, rouse_open(&loop, &config));
     CHECK_OK(NULL, world_pair(WORLD_UNIX, ends));
     player_init(&a, loop, 'a', NULL);

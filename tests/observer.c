@@ -62,20 +62,9 @@ static int64_t virtual_now(void)
     return observed.now;
 }
 
-const struct rouse_backend *observer_real(void)
-{
-    const char *name = getenv("ROUSE_BACKEND");
-    const struct rouse_rung *rung;
-    for (unsigned i = 0; (rung = rouse_rung_at(i)) != NULL; i++)
-        if (rung->backend != NULL && (name == NULL || strcmp(rung->name, name) == 0))
-            return rung->backend;
-    fail_msg("ROUSE_BACKEND=%s is not compiled in", name != NULL ? name : "");
-    return NULL;
-}
-
 struct rouse_backend observer_backend(const struct rouse_system *system)
 {
-    observed = (struct observed){.real = observer_real(), .now = STAGE_START};
+    observed = (struct observed){.real = subject_backend(), .now = STAGE_START};
     struct rouse_backend backend = *observed.real;
     backend.open = observe_open;
     backend.close = observe_close;
@@ -95,7 +84,8 @@ struct rouse_loop *observer_open(bool virtual_time)
     system.soon = NULL;
     backend = observer_backend(virtual_time ? &system : NULL);
     observed.virtual_time = virtual_time;
-    struct rouse_config config = {.size = sizeof config, .own = &backend};
+    struct rouse_config config = {
+        .size = sizeof config, .own = &backend, .backend = subject_name()};
     struct rouse_loop *loop = NULL;
     CHECK_OK(NULL, rouse_open(&loop, &config));
     return loop;

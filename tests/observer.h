@@ -14,6 +14,7 @@
 #include <rouse/backend.h>
 
 #include "stage.h"
+#include "subject.h"
 
 struct observed {
     const struct rouse_backend *real;
@@ -49,10 +50,8 @@ extern struct observed observed;
  * backend, so that its waits can be counted. */
 struct rouse_loop *observer_open(bool virtual_time);
 
-/* The same, for a case that configures more. `system` may be NULL. */
+/* The same, for a case that configures more; it names subject_name() beside it. `system` may be
+ * NULL. */
 struct rouse_backend observer_backend(const struct rouse_system *system);
-
-/* The backend under test itself. */
-const struct rouse_backend *observer_real(void);
 
 #endif

@@ -92,7 +92,7 @@ static void check_fails(const char *list, int expected)
 static void rungs_are_complete(void **state)
 {
     (void)state;
-    bool lesson = false;
+    bool opt_in = false;
     unsigned n = 0;
     for (const struct rouse_rung *rung; (rung = rouse_rung_at(n)) != NULL; n++) {
         assert_int_equal(rung->backend == NULL, rung->missing != NULL);
@@ -102,8 +102,9 @@ static void rungs_are_complete(void **state)
         assert_string_equal(backend->name, rung->name);
         assert_int_equal(backend->abi, ROUSE_BACKEND_ABI);
         assert_true(backend->open && backend->close && backend->poll && backend->drop);
-        assert_true(!lesson || (backend->traits & ROUSE_TRAIT_LESSON)); /* lessons stand last */
-        lesson = backend->traits & ROUSE_TRAIT_LESSON;
+        assert_true(!opt_in || (backend->traits & ROUSE_TRAIT_OPT_IN)); /* those stand last */
+        opt_in = backend->traits & ROUSE_TRAIT_OPT_IN;
+        assert_true(opt_in || !(backend->traits & (ROUSE_TRAIT_LESSON | ROUSE_TRAIT_WRAPS)));
     }
     assert_true(n >= 3);
     assert_null(rouse_rung_at(n));
@@ -262,16 +263,24 @@ static int open_never(void *state, const struct rouse_setup *setup)
     return -ENODEV;
 }
 
-static void own_backend_is_used_whatever_is_named(void **state)
+/* Whatever the environment says; and it can be one name in a list. */
+static void own_backend_is_used_when_nothing_or_its_name_is_named(void **state)
 {
     (void)state;
     struct rouse_backend own = renamed();
+    const char *const names[] = {NULL, "renamed", "nonesuch,renamed"};
+    assert_int_equal(setenv("ROUSE_BACKEND", "nonesuch", 1), 0);
+    for (int i = 0; i < 3; i++) {
+        struct rouse_config config = {.size = sizeof config, .backend = names[i], .own = &own};
+        struct rouse_loop *loop = NULL;
+        CHECK_OK(NULL, rouse_open(&loop, &config));
+        assert_string_equal(rouse_backend_name(loop), "renamed");
+        assert_int_equal(rouse_turn(loop, 0), 0);
+        CHECK_OK(NULL, rouse_close(loop));
+    }
     struct rouse_config config = {.size = sizeof config, .backend = "nonesuch", .own = &own};
     struct rouse_loop *loop = NULL;
-    CHECK_OK(NULL, rouse_open(&loop, &config));
-    assert_string_equal(rouse_backend_name(loop), "renamed");
-    assert_int_equal(rouse_turn(loop, 0), 0);
-    CHECK_OK(NULL, rouse_close(loop));
+    assert_int_equal(rouse_open(&loop, &config), -ENOENT);
 }
 
 static void own_backend_for_another_contract_is_refused(void **state)
@@ -393,7 +402,7 @@ int main(void)
         CASE(list_of_which_nothing_opens_says_why_of_each),
         CASE(empty_entries_of_a_list_are_none),
         CASE(missing_backend_is_passed_over_with_the_reason),
-        CASE(own_backend_is_used_whatever_is_named),
+        CASE(own_backend_is_used_when_nothing_or_its_name_is_named),
         CASE(own_backend_for_another_contract_is_refused),
         CASE(own_backend_that_does_not_open_says_why),
         CASE(words_are_cut_where_their_room_ends),

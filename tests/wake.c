@@ -247,9 +247,10 @@ static int count_ring(void *state)
 static void pending_wake_makes_the_next_one_free(void **state)
 {
     (void)state;
-    struct rouse_backend backend = *observer_real();
+    struct rouse_backend backend = *subject_backend();
     backend.wake = count_ring;
-    struct rouse_config config = {.size = sizeof config, .own = &backend};
+    struct rouse_config config = {
+        .size = sizeof config, .own = &backend, .backend = subject_name()};
     struct rouse_loop *other;
     CHECK_OK(NULL, rouse_open(&other, &config));
     struct player b;

@@ -53,7 +53,10 @@ enum {
     ROUSE_TRAIT_HANGUP = 2,  /* can tell HANGUP and ERROR */
     ROUSE_TRAIT_SCAN = 4,    /* to sleep costs O(N) more than to ask */
     ROUSE_TRAIT_GUESS = 8,   /* reports are guesses */
-    ROUSE_TRAIT_LESSON = 16, /* for lessons: never chosen by default */
+    ROUSE_TRAIT_LESSON = 16, /* for lessons: reports mark it */
+    ROUSE_TRAIT_OPT_IN = 32, /* only used when it is named */
+    ROUSE_TRAIT_WRAPS = 64,  /* stands before another, "NAME:INNER": rouse_setup.inner */
+    ROUSE_TRAIT_BOUND = 128, /* bound to the thread that polls; opened anew when another adopts */
 };
 
 /* The work of the backend, which it counts as it goes. Read through rouse_count(). */
@@ -69,6 +72,10 @@ struct rouse_work {
 struct rouse_setup {
     struct rouse_allocator allocator; /* for all memory of the backend */
     struct rouse_work *work;
+    /* The loop's own copy of the backend's table. In it `open` may set what it finds out only then:
+     * the name, traits, fd_limit, wake and system. */
+    struct rouse_backend *table;
+    const struct rouse_backend *inner; /* what one that wraps is to wrap; else NULL */
     char *why; /* where `open` says in words why it failed */
     size_t why_size;
 };
