@@ -23,20 +23,26 @@ APART int loop_grow(struct rouse_loop *loop)
     return error;
 }
 
-static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
+/* Calls a watcher that is not a plain level watcher, and sees what it said. */
+static HOT void call(struct rouse_loop *loop, struct rouse_io *io, uint32_t due)
 {
-    struct slot *slot = &loop->slots[index];
-    struct rouse_io *io = slot->of.io;
-    slots_unlist(loop, index);
-    if (slot->want & ROUSE_ONESHOT)
-        slot->want &= (uint8_t)~LOOP_DIRECTIONS;
     loop->current = io;
     loop->told = 0;
     loop->called++;
     io->fn(io, due);
-    if (loop->current == io) /* it was not stopped */
+    if (loop->current == io && /* it was not stopped */
+        !io_is_settled(&loop->slots[io->slot], due, loop->told))
         io_settle(loop, io->slot, due);
     loop->current = NULL;
+}
+
+static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
+{
+    struct slot *slot = &loop->slots[index];
+    slots_unlist(loop, index);
+    if (slot->want & ROUSE_ONESHOT)
+        slot->want &= (uint8_t)~LOOP_DIRECTIONS;
+    call(loop, slot->of.io, due);
 }
 
 /* What is due to the watcher, by what it wants, what is reported, and what it has not drained yet.
@@ -83,8 +89,9 @@ static void receive(struct rouse_loop *loop, struct rouse_event event)
         deliver_special(loop, index, event.ready);
 }
 
-/* Calls back for each descriptor that the wait has told of. Nearly always that is a plain level
- * watcher, ready for what it wants; the refused, the spent and those with an error have other bits.
+/* Calls back for each descriptor that the wait has told of. Nearly always that is a level or an
+ * edge watcher, ready for what it wants; the refused, the spent and those with an error have other
+ * bits.
  */
 static HOT void deliver(struct rouse_loop *loop)
 {
@@ -95,12 +102,16 @@ static HOT void deliver(struct rouse_loop *loop)
             stale(loop, index);
             continue;
         }
-        const struct slot *slot = &loop->slots[index];
+        struct slot *slot = &loop->slots[index];
         uint32_t due = event->ready & slot->want;
-        if (slots_is_plain(slot) && !(event->ready & ~(uint32_t)LOOP_DIRECTIONS) && due != 0) {
+        if ((event->ready & ~(uint32_t)LOOP_DIRECTIONS) || due == 0) {
+            receive(loop, *event);
+        } else if (slots_is_plain(slot)) {
             struct rouse_io *io = slot->of.io;
             loop->called++;
             io->fn(io, due);
+        } else if (slots_is_edge(slot)) {
+            call(loop, slot->of.io, io_due_edge(slot, event->ready));
         } else {
             receive(loop, *event);
         }

@@ -71,6 +71,16 @@ static inline bool slots_is_plain(const struct slot *slot)
     return (slot->bits & other.bits) == 0;
 }
 
+/* An edge watcher of which nothing else is to be thought: it is held by edges, in no list, and has
+ * said of all that it was told what became of it. */
+static inline bool slots_is_edge(const struct slot *slot)
+{
+    const struct slot asked = {
+        .want = ROUSE_EDGE | ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
+    const struct slot edge = {.want = ROUSE_EDGE, .held = ROUSE_EDGE};
+    return (slot->bits & asked.bits) == edge.bits;
+}
+
 static inline bool slots_empty(const struct slot *slots, uint32_t head)
 {
     return slots[head].next == head;

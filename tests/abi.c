@@ -154,8 +154,9 @@ static const struct number constants[] = {
     {VALUE(ROUSE_TRAIT_SCAN, 4)},    {VALUE(ROUSE_TRAIT_GUESS, 8)},
     {VALUE(ROUSE_TRAIT_LESSON, 16)}, {VALUE(ROUSE_TRAIT_OPT_IN, 32)},
     {VALUE(ROUSE_TRAIT_WRAPS, 64)},  {VALUE(ROUSE_TRAIT_BOUND, 128)},
-    {VALUE(ROUSE_KIND_STREAM, 1)},   {VALUE(ROUSE_KIND_SOCKET, 2)},
-    {VALUE(ROUSE_KIND_PIPE, 3)},     {VALUE(ROUSE_KIND_OTHER, 4)},
+    {VALUE(ROUSE_TRAIT_LATE, 256)},  {VALUE(ROUSE_KIND_STREAM, 1)},
+    {VALUE(ROUSE_KIND_SOCKET, 2)},   {VALUE(ROUSE_KIND_PIPE, 3)},
+    {VALUE(ROUSE_KIND_OTHER, 4)},
 };
 
 static void compare(const struct number *numbers, size_t count)

@@ -57,6 +57,7 @@ enum {
     ROUSE_TRAIT_OPT_IN = 32, /* only used when it is named */
     ROUSE_TRAIT_WRAPS = 64,  /* stands before another, "NAME:INNER": rouse_setup.inner */
     ROUSE_TRAIT_BOUND = 128, /* bound to the thread that polls; opened anew when another adopts */
+    ROUSE_TRAIT_LATE = 256,  /* may tell of what was ready since the last wait, and is no more */
 };
 
 /* The work of the backend, which it counts as it goes. Read through rouse_count(). */
