@@ -5,6 +5,7 @@
 #     assume_yes=            # anything but empty: install without asking (--yes)
 #     . "$root/.ci/setup.sh"
 #     need cc c++ meson ninja pkg-config cmocka python3 gnuplot valgrind    # those it needs
+#     want liburing    # those that are of use
 #     raise_descriptors
 #
 # What is missing is installed by root, or when CI is set or `assume_yes` is not empty (with sudo if
@@ -21,7 +22,7 @@ setup_has() {
     meson) meson --version | { IFS=. read -r major _ && [ "$major" -ge 1 ]; } ;;
     ninja) command -v ninja || command -v ninja-build || command -v samu ;;
     pkg-config) command -v pkg-config || command -v pkgconf ;;
-    cmocka) pkg-config --exists cmocka || pkgconf --exists cmocka ;;
+    cmocka | liburing) pkg-config --exists "$1" || pkgconf --exists "$1" ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -54,6 +55,9 @@ setup_packages() {
     apt-get:cmocka) echo libcmocka-dev ;;
     dnf:cmocka) echo libcmocka-devel ;;
     apk:cmocka) echo cmocka-dev ;;
+    apt-get:liburing | apk:liburing) echo liburing-dev ;;
+    dnf:liburing) echo liburing-devel ;;
+    brew:liburing | pkg:liburing) ;; # it is for Linux
     pacman:python3 | brew:python3) echo python ;;
     apt-get:gnuplot) echo gnuplot-nox ;;
     dnf:gnuplot) echo gnuplot-minimal ;;
@@ -134,6 +138,19 @@ need() {
         echo "still missing or too old (meson must be 1.0 or newer): $setup_lacks" >&2
         exit 2
     fi
+}
+
+# The same for tools that are of use but not needed: returns in any case, says what it goes on
+# without, and asks nobody. What the package manager does not know is not missed.
+want() {
+    setup_list=
+    for setup_tool in $(setup_missing "$@"); do
+        [ -z "$(setup_packages "$(setup_manager)" "$setup_tool")" ] ||
+            setup_list="$setup_list $setup_tool"
+    done
+    [ -n "$setup_list" ] || return 0
+    # shellcheck disable=SC2086 # a list of words
+    (need $setup_list) </dev/null || echo "going on without:$setup_list" >&2
 }
 
 # Raises the soft limit of descriptors to the hard one, or to 65536 if that is less.

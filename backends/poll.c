@@ -70,12 +70,13 @@ static void poll_close(void *opaque)
     memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
 }
 
-/* The last entry moves into the gap. There is none if the kernel was found to hold nothing. */
+/* The last entry moves into the gap. There is none if the kernel was found to hold nothing, and not
+ * even a place if the change was refused for want of memory. */
 static void poll_drop(void *opaque, rouse_fd fd, uint64_t token)
 {
     (void)fd;
     struct poll_state *state = opaque;
-    if (state->places[ROUSE_SLOT(token)] == 0)
+    if (ROUSE_SLOT(token) >= state->places_capacity || state->places[ROUSE_SLOT(token)] == 0)
         return;
     uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
     uint32_t last = --state->count;

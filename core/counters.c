@@ -15,6 +15,8 @@ int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters)
         return -EINVAL;
     struct rouse_counters all = loop->counters;
     all.size = counters->size;
+    all.turns = loop->turns;
+    all.events = loop->reported;
     all.waits = all.turns + loop->missed;
     all.wakeups = all.waits - loop->asked;
     all.callbacks += loop->running ? loop->called : 0;

@@ -67,7 +67,7 @@ static inline bool io_is_settled(const struct slot *slot, uint32_t due, uint32_t
 {
     uint32_t left =
         (slot->want & ~(uint32_t)slot->held) | (slot->want & slot->ready) | (due & ~told);
-    return slots_is_edge(slot) && (left & LOOP_DIRECTIONS) == 0;
+    return slots_kind(slot) == SLOT_EDGE && (left & LOOP_DIRECTIONS) == 0;
 }
 
 #endif

@@ -58,15 +58,23 @@ static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t re
         io_unwanted(loop, index);
 }
 
-/* An event for a watcher that was stopped. If that was in this turn, the event was fetched before.
- * If not, it is of a registration that only the kernel knows: the descriptor was closed behind our
- * back while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
-APART static void stale(struct rouse_loop *loop, uint32_t index)
+/* An event of a registration that only the kernel knows: the descriptor was closed behind our back
+ * while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
+APART static void ghost(struct rouse_loop *loop)
 {
     loop->counters.stale++;
-    if (index >= loop->nslots || (loop->slots[index].generation & 1) ||
-        loop->slots[index].of.freed != loop->counters.turns)
-        loop->agenda |= AGENDA_REBUILD;
+    loop->agenda |= AGENDA_REBUILD;
+}
+
+/* An event for a watcher that was stopped. If that was in this turn, the event was fetched before.
+ */
+APART static void stale(struct rouse_loop *loop, uint32_t index)
+{
+    if (index < loop->nslots && !(loop->slots[index].generation & 1) &&
+        loop->slots[index].of.freed == loop->turns)
+        loop->counters.stale++;
+    else
+        ghost(loop);
 }
 
 APART static void refused(struct rouse_loop *loop, uint32_t index, int error)
@@ -80,13 +88,16 @@ APART static void refused(struct rouse_loop *loop, uint32_t index, int error)
 static void receive(struct rouse_loop *loop, struct rouse_event event)
 {
     uint32_t index = ROUSE_SLOT(event.token);
+    bool held = loop->slots[index].held != 0;
     if (event.ready & ROUSE_SPENT)
         io_spent(loop, index);
     event.ready &= ~(uint32_t)ROUSE_SPENT;
     if (event.result < 0)
         refused(loop, index, event.result);
-    else
+    else if (held)
         deliver_special(loop, index, event.ready);
+    else
+        ghost(loop);
 }
 
 /* Calls back for each descriptor that the wait has told of. Nearly always that is a level or an
@@ -103,17 +114,18 @@ static HOT void deliver(struct rouse_loop *loop)
             continue;
         }
         struct slot *slot = &loop->slots[index];
-        uint32_t due = event->ready & slot->want;
-        if ((event->ready & ~(uint32_t)LOOP_DIRECTIONS) || due == 0) {
+        struct rouse_io *io = slot->of.io;
+        if (i + 1 < loop->fetched) /* its callback takes longer than the cache to be filled */
+            PREFETCH(&loop->slots[ROUSE_SLOT(event[1].token)]);
+        uint32_t due = event->ready & slot->want & slot->held;
+        int kind = slots_kind(slot);
+        if (kind == SLOT_SPECIAL || due == 0 || (event->ready & ~(uint32_t)LOOP_DIRECTIONS)) {
             receive(loop, *event);
-        } else if (slots_is_plain(slot)) {
-            struct rouse_io *io = slot->of.io;
+        } else if (kind == SLOT_PLAIN) {
             loop->called++;
             io->fn(io, due);
-        } else if (slots_is_edge(slot)) {
-            call(loop, slot->of.io, io_due_edge(slot, event->ready));
         } else {
-            receive(loop, *event);
+            call(loop, io, io_due_edge(slot, event->ready));
         }
     }
 }
@@ -146,7 +158,7 @@ static HOT int ask(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
                                (int)loop->capacity, timeout);
     if (n < 0)
         return lost(loop, n);
-    loop->counters.events += (uint64_t)n;
+    loop->reported += (uint64_t)n;
     loop->fetched = (uint32_t)n;
     if (loop->fetched == loop->capacity)
         loop->agenda |= AGENDA_FULL;
@@ -162,14 +174,15 @@ static int64_t sleep_time(struct rouse_loop *loop, int64_t timeout)
     return timeout < 0 || left < timeout ? left : timeout;
 }
 
-/* With a clock of the user's own the backend is only asked, and the clock does the sleeping. */
+/* With a clock of the user's own the backend is only asked, and the clock does the sleeping; unless
+ * there has been a wake, of which a backend with a wake of its own does not tell in an event. */
 static int sleep_by_clock(struct rouse_loop *loop, int64_t timeout)
 {
     int64_t left = sleep_time(loop, timeout);
     int64_t now = loop_clock(loop);
     bool for_ever = left < 0 || (now > 0 && left > INT64_MAX - now);
     int64_t deadline = for_ever ? INT64_MAX : now + left;
-    if (left != 0)
+    if (left != 0 && !atomic_load_explicit(&loop->woken, memory_order_relaxed))
         loop->clock.idle_until(loop->clock.context, deadline);
     return 0;
 }
@@ -179,7 +192,7 @@ APART static int sleep_in_backend(struct rouse_loop *loop, uint32_t nchanges, in
     timeout = sleep_time(loop, timeout);
     int n = ask(loop, nchanges, timeout);
     loop->asked += timeout == 0;
-    if (n > 0 && timeout != 0)
+    if (n > 0 && timeout != 0 && loop->pause > 0)
         loop->pause--;
     return n;
 }
@@ -215,7 +228,8 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
     if (sleeps_for_free)
         return ask(loop, nchanges, timeout);
     loop->timer_limit = loop->timer_sequence;
-    if (loop->pause != 0 && timeout != 0)
+    bool asks = loop->pause == 0 && !(loop->backend.traits & ROUSE_TRAIT_ASK);
+    if (!asks && timeout != 0 && !(loop->agenda & AGENDA_CLOCK))
         return sleep_in_backend(loop, nchanges, timeout);
     int n = ask(loop, nchanges, 0);
     loop->asked++;
@@ -245,6 +259,11 @@ APART static int prepare(struct rouse_loop *loop)
 {
     if (loop->agenda & AGENDA_FORKED)
         return -ECHILD;
+    if (loop->agenda & AGENDA_DEAF) {
+        loop->agenda &= ~(uint32_t)AGENDA_DEAF;
+        return loop_fail(loop, -loop->deaf, "watch the descriptor by which the loop is woken", 0,
+                         "free what it needs and run the loop again");
+    }
     if (loop->agenda & AGENDA_REBUILD) {
         int error = loop_reopen(loop);
         if (error != 0)
@@ -284,7 +303,7 @@ static HOT int turn(struct rouse_loop *loop, int64_t timeout)
         if ((loop->agenda & AGENDA_STOP) || !link_empty(&loop->tasks))
             timeout = 0;
     }
-    loop->counters.turns++;
+    loop->turns++;
     int n = wait_for(loop, timeout);
     if (n < 0)
         return n;

@@ -1,6 +1,6 @@
 /*
- * The loop as its own parts see it. Everything that an event touches lies here, in the order in
- * which it is touched: the array of events, the slot of the event, the watcher behind the slot.
+ * The loop as its own parts see it. An event passes from the array of events to its slot, and from
+ * there to the watcher; what it touches of the loop itself stands together.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,6 +36,7 @@ enum {
     AGENDA_FULL = 32,    /* the last wait filled the array of events */
     AGENDA_FORKED =
         256, /* this is a child that was forked in a callback and has not adopted the loop */
+    AGENDA_DEAF = 512, /* the loop's own watcher was refused: nobody could wake it */
     AGENDA_CLOCK = 64, /* always, with a clock of the user's own */
     AGENDA_WAKE = 128, /* always, with a backend that has a wake of its own */
 };
@@ -54,46 +55,47 @@ struct heap_entry {
 };
 
 struct rouse_loop {
-    /* The wait. */
+    /* What every turn and every event touch, side by side: four lines of the cache. */
     struct rouse_backend backend; /* the chosen one's table, as its `open` left it */
     void *state;
     struct rouse_change *changes;
     struct rouse_event *events;
-    uint32_t capacity; /* of both */
-    uint32_t fetched;  /* events of this turn */
-    uint8_t patience;  /* see wait_for() in loop.c */
-    uint8_t pause;
-    bool backend_open;
-
-    /* Descriptors. */
     struct slot *slots; /* the first two are the heads of the lists; see slots.h */
     uint32_t nslots;
-    uint32_t *fd_slots; /* by descriptor: its slot, or 0; see fdmap.c */
-    uint32_t nfds;
-    const struct rouse_system *system;
-
-    /* The callback in progress. */
-    struct rouse_io *current;
-    uint32_t told; /* the directions of which `current` has said what became of them */
-    int refusal;   /* the -errno of rouse_io_error() */
-
-    /* Who may call, and what is left to do. */
-    uintptr_t owner; /* owner_self of the owning thread */
-    uintptr_t forks; /* owner_forks() of the owning process */
+    uint32_t capacity; /* of changes and events */
+    uint32_t fetched;  /* events of this turn */
     uint32_t agenda;
-    struct rouse_loop *outer; /* the loop in whose callback this one runs */
+    struct rouse_io *current; /* whose callback is in progress, if it is not a plain one */
+    uint32_t told;            /* the directions of which `current` has said what became of them */
+    uint32_t called;          /* callbacks of this turn, for rouse_turn() */
+    uintptr_t owner;          /* owner_self of the owning thread */
+    uint32_t ntimers;
+    uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
+    uint64_t turns;
+    uint64_t reported; /* events of the backend */
+    const struct rouse_system *system;
+    uint8_t patience; /* see wait_for() in loop.c */
+    uint8_t pause;
     bool running;
     bool now_known; /* `now` was read in this turn */
-    uint32_t alive; /* started watchers and timers that are not unreferenced, and holds */
+    int refusal;    /* the -errno of rouse_io_error() */
+    int deaf;       /* the -errno of AGENDA_DEAF */
+    struct rouse_work work;
+
+    /* Descriptors. */
+    uint32_t *fd_slots; /* by descriptor: its slot, or 0; see fdmap.c */
+    uint32_t nfds;
+
+    /* Who may call. */
     uint32_t holds;
-    uint32_t called; /* callbacks of this turn, for rouse_turn() */
-    int64_t now;     /* as read in this turn */
-    int64_t latest;  /* as read last; no later reading is before it */
+    uintptr_t forks;          /* owner_forks() of the owning process */
+    struct rouse_loop *outer; /* the loop in whose callback this one runs */
+    int64_t now;              /* as read in this turn */
+    int64_t latest;           /* as read last; no later reading is before it */
     struct rouse_clock clock;
 
     /* Timers. */
     struct heap_entry *heap;
-    uint32_t ntimers;
     uint32_t timers_capacity;
     uint64_t timer_sequence; /* counts starts */
     uint64_t timer_limit;    /* those from here on were started in this turn; kept only if there are
@@ -111,11 +113,11 @@ struct rouse_loop {
     struct rouse_io notifier_io;
 
     const struct rouse_backend *chosen;
+    bool backend_open;
     struct rouse_setup setup;
     struct rouse_counters counters;
     uint64_t asked;  /* waits without leave to sleep */
     uint64_t missed; /* of these: in vain, so that a second wait followed in the same turn */
-    struct rouse_work work;
     struct failure failure;
     char words[256];
     char passed_over[512];

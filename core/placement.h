@@ -9,11 +9,13 @@
 #define ROUSE_CORE_PLACEMENT_H
 
 #if defined(__GNUC__)
-#define HOT   __attribute__((always_inline)) inline
-#define APART __attribute__((noinline))
+#define HOT               __attribute__((always_inline)) inline
+#define APART             __attribute__((noinline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define HOT inline
 #define APART
+#define PREFETCH(address) ((void)(address))
 #endif
 
 #endif

@@ -55,8 +55,8 @@ int slots_open(struct rouse_loop *loop)
 uint32_t slots_take(struct rouse_loop *loop, struct rouse_io *io)
 {
     uint32_t index = loop->slots[SLOT_FREE].next;
-    if (index == SLOT_FREE || (loop->slots[index].generation != 0 &&
-                               loop->slots[index].of.freed == loop->counters.turns)) {
+    if (index == SLOT_FREE ||
+        (loop->slots[index].generation != 0 && loop->slots[index].of.freed == loop->turns)) {
         index = loop->nslots;
         if (index == UINT32_MAX || grow(loop, index + 1) != 0)
             return 0;
@@ -73,7 +73,7 @@ void slots_give(struct rouse_loop *loop, uint32_t index)
     slots_unlist(loop, index);
     struct slot *slot = &loop->slots[index];
     slot->generation++;
-    slot->of.freed = loop->counters.turns;
+    slot->of.freed = loop->turns;
     append(loop->slots, SLOT_FREE, index);
 }
 

@@ -63,22 +63,17 @@ void slots_give(struct rouse_loop *loop, uint32_t index);
 void slots_list(struct rouse_loop *loop, uint32_t index, uint32_t head);
 void slots_unlist(struct rouse_loop *loop, uint32_t index);
 
-/* A level watcher of which nothing else is to be thought. */
-static inline bool slots_is_plain(const struct slot *slot)
-{
-    const struct slot other = {
-        .want = ROUSE_EDGE | ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
-    return (slot->bits & other.bits) == 0;
-}
+/* What kind of watcher it is, for the path of an event. Two kinds are told at a glance: one that is
+ * held by level, and one that is held by edges, of which nothing else is to be thought: neither is
+ * in a list, and the latter has said of all that it was told what became of it. */
+enum { SLOT_PLAIN = 0, SLOT_EDGE = 1, SLOT_SPECIAL = 2 };
 
-/* An edge watcher of which nothing else is to be thought: it is held by edges, in no list, and has
- * said of all that it was told what became of it. */
-static inline bool slots_is_edge(const struct slot *slot)
+static inline int slots_kind(const struct slot *slot)
 {
-    const struct slot asked = {
-        .want = ROUSE_EDGE | ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
-    const struct slot edge = {.want = ROUSE_EDGE, .held = ROUSE_EDGE};
-    return (slot->bits & asked.bits) == edge.bits;
+    const struct slot asked = {.want = ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
+    const struct slot edge = {.held = ROUSE_EDGE};
+    uint32_t bits = slot->bits & asked.bits;
+    return bits == 0 ? SLOT_PLAIN : bits == edge.bits ? SLOT_EDGE : SLOT_SPECIAL;
 }
 
 static inline bool slots_empty(const struct slot *slots, uint32_t head)

@@ -58,25 +58,31 @@ static int kind_of(struct rouse_io *io)
     return kind;
 }
 
+/* What a result that is no short count says of a direction. */
+APART static void note_rest(struct slot *slot, uint32_t direction, ssize_t n, size_t size)
+{
+    if (slot->state & SLOT_ALWAYS)
+        return;
+    if (n == -EAGAIN || n == -EWOULDBLOCK)
+        drained(slot, direction);
+    else if (n <= 0 && direction == ROUSE_READ && size != 0)
+        slot->ready &= (uint8_t) ~(ROUSE_HANGUP | ROUSE_ERROR);
+}
+
 /* Notes what `n`, the result of an attempt to move `size` bytes, says of a direction. */
-static void note(struct rouse_io *io, int kind, uint32_t direction, ssize_t n, size_t size)
+static HOT void note(struct rouse_io *io, int kind, uint32_t direction, ssize_t n, size_t size)
 {
     struct slot *slot = slot_of(io);
     say(io, direction);
-    if (slot->ready == 0 || slot->state & SLOT_ALWAYS)
+    if (slot->ready == 0)
         return;
-    if (n == -EAGAIN || n == -EWOULDBLOCK) {
-        drained(slot, direction);
-        return;
-    }
-    if (n <= 0) {
-        if (direction == ROUSE_READ && size != 0)
-            slot->ready &= (uint8_t) ~(ROUSE_HANGUP | ROUSE_ERROR);
+    bool tells = kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_PIPE;
+    if (n <= 0 || (size_t)n == size || !tells) {
+        note_rest(slot, direction, n, size);
         return;
     }
-    bool short_count = (size_t)n < size && (kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_PIPE);
     uint32_t doubt = direction == ROUSE_READ ? ROUSE_HANGUP | ROUSE_ERROR | ROUSE_PRIORITY : 0;
-    if (short_count && !(slot->ready & doubt))
+    if (!(slot->ready & doubt))
         slot->ready &= (uint8_t)~direction;
 }
 

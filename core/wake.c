@@ -81,10 +81,16 @@ static void rung(struct rouse_io *io, uint32_t ready)
 {
     (void)ready;
     struct rouse_loop *loop = io->loop;
+    loop->called--; /* the callbacks that count are the user's */
+    loop->deaf = rouse_io_error(io);
+    if (loop->deaf != 0) {
+        loop->agenda |= AGENDA_DEAF;
+        rouse_io_want(io, ROUSE_READ); /* to be sent again if it is run again */
+        return;
+    }
     if (!(loop->backend.traits & ROUSE_TRAIT_EDGE))
         notifier_silence(loop->notifier);
     rouse_io_drained(io, ROUSE_READ);
-    loop->called--; /* the callbacks that count are the user's */
     wake_collect(loop);
 }
 

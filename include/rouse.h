@@ -98,8 +98,8 @@ struct rouse_config {
      * name never falls back to another backend; a list does, and says why. "trace:NAME" puts the
      * backend that checks and records (backends/trace.c) before another. */
     const char *backend;
-    /* A backend of the caller's. With `backend` NULL it is the one; else it can be named there by
-     * its own name, before the library's: "trace:mine". It stays in use until the loop is closed. */
+    /* A backend of the caller's. With `backend` NULL it is the one; else it can be named there, and
+     * comes before the library's: "trace:mine". It stays in use until the loop is closed. */
     const struct rouse_backend *own;
     const struct rouse_allocator *allocator; /* NULL: realloc and free */
     const struct rouse_clock *clock;         /* NULL: the system's monotonic clock */

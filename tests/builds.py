@@ -25,17 +25,19 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.
 # What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
 # tests/meson.build that are run in it, the environment of the tests, and what stands before them.
 Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper')
-PLAIN = Build('plain', [], None, {'program', 'examples', 'check'}, {}, [])
+PLAIN = Build('plain', [], None, {'program', 'wrapped', 'examples', 'check'}, {}, [])
 ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
                             '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],
              'address,undefined', {'program', 'examples'},
              {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1:handle_segv=2:'
                               'handle_sigbus=2:handle_sigfpe=2',
               'UBSAN_OPTIONS': 'print_stacktrace=1'}, [])
-TSAN = Build('tsan', ['-Db_sanitize=thread', '-Db_lundef=false'], 'thread', {'threads'},
-             {'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}, [])
+TSAN = Build('tsan', ['-Db_sanitize=thread', '-Db_lundef=false'], 'thread', {'races'},
+             {'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1:'
+                              f'suppressions={ROOT}/tests/tsan.supp'}, [])
 VALGRIND = Build('valgrind', [], None, {'program'}, {},
-                 ['valgrind', '-q', '--error-exitcode=99', '--leak-check=full'])
+                 ['valgrind', '-q', '--error-exitcode=99', '--leak-check=full',
+                  '--errors-for-leak-kinds=definite', '--max-threads=4000'])
 
 
 class Failed(Exception):

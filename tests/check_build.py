@@ -143,8 +143,9 @@ def install():
     destination = folder / 'destination'
     check.run('meson', 'install', '-C', folder / 'build',
               env=dict(os.environ, DESTDIR=str(destination)))
+    system = check.run('pkg-config', '--variable', 'pc_path', 'pkg-config').strip()
     return destination, dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(destination),
-                             PKG_CONFIG_LIBDIR=str(destination / 'usr/lib/pkgconfig'),
+                             PKG_CONFIG_LIBDIR=f'{destination}/usr/lib/pkgconfig:{system}',
                              LD_LIBRARY_PATH=str(destination / 'usr/lib'))
 
 
@@ -178,11 +179,12 @@ def leave_out(name):
     """The library without it builds, and says why it is not there; the others still are."""
     folder = fresh(f'without-{name}')
     configure(folder / 'build', f'-Dleave_out={name}', '-Dtests=disabled', '-Dbench=disabled',
-              '-Ddefault_library=static', '-Dwerror=true')
+              '-Ddefault_library=shared', '-Dwerror=true')
     compile_in(folder / 'build')
     (folder / 'asker.c').write_text(ASKER)
     check.run(*compiler('c'), f'-I{ROOT / "include"}', folder / 'asker.c',
-              folder / 'build' / 'librouse.a', '-pthread', '-o', folder / 'asker')
+              folder / 'build' / 'librouse.so', f'-Wl,-rpath,{folder / "build"}', '-o',
+              folder / 'asker')
     text = check.run(folder / 'asker', name)
     assert text.startswith('ENOENT: '), text
     assert f'{name}: left out when the library was built' in text, text

@@ -17,7 +17,7 @@ import tempfile
 import check
 
 ROOT = pathlib.Path(sys.argv[1])
-SCRIPT = f'assume_yes=$1; shift; . {ROOT}/.ci/setup.sh; need "$@"; echo all here'
+SCRIPT = f'set -eu; assume_yes=$1; shift; . {ROOT}/.ci/setup.sh; "$@"; echo all here'
 INSTALLS = '#!/bin/sh\necho "$(basename "$0") $*" >>"$LOG"\n' \
            'for tool in gnuplot valgrind; do cp "$STUB" "$(dirname "$0")/$tool"; done\n'
 
@@ -44,7 +44,7 @@ class Machine:
         (self.path / name).write_text(text)
         (self.path / name).chmod(0o755)
 
-    def need(self, *tools, yes='', answer=None, **environment):
+    def need(self, *tools, yes='', answer=None, verb='need', **environment):
         """Exit status, what was printed, and what the package manager was told."""
         variables = {'PATH': str(self.path), 'LOG': str(self.log), 'STUB': str(self.stub),
                      **environment}
@@ -55,7 +55,7 @@ class Machine:
             except OSError as error:
                 raise check.Skip(f'no terminal can be made here: {error}') from error
             os.write(keyboard, answer)
-        done = subprocess.run([shutil.which('sh'), '-c', SCRIPT, 'sh', yes, *tools],
+        done = subprocess.run([shutil.which('sh'), '-c', SCRIPT, 'sh', yes, verb, *tools],
                               env=variables, stdin=stdin, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT if answer is None else stdin,
                               encoding='utf-8')
@@ -145,6 +145,32 @@ def what_is_still_missing_after_the_installation_ends_with_2(folder):
     machine.program('dnf', '#!/bin/sh\nexit 0\n')
     status, text, _ = machine.need('gnuplot')
     assert status == 2 and 'still missing' in text, text
+
+
+@on_a_machine
+def what_is_only_wanted_is_installed_with_leave(folder):
+    status, text, told = Machine(folder, 'apt-get', user=0).need('gnuplot', verb='want')
+    assert status == 0 and told[-1].endswith(' gnuplot-nox'), (text, told)
+    assert 'without' not in text, text
+
+
+@on_a_machine
+def what_is_only_wanted_is_gone_on_without(folder):
+    """Without leave, for which nobody is asked, and where the installation fails."""
+    machine = Machine(folder, 'apt-get')
+    assert machine.need('gnuplot', verb='want', answer=b'y\n')[::2] == (0, [])
+    status, text, told = machine.need('gnuplot', 'liburing', verb='want')
+    assert status == 0 and told == [], (text, told)
+    assert 'gnuplot-nox liburing-dev' in text and 'without: gnuplot liburing' in text, text
+    machine.program('apt-get', '#!/bin/sh\nexit 1\n')
+    status, text, _ = machine.need('gnuplot', verb='want', yes='yes')
+    assert status == 0 and 'failed' in text and text.endswith('all here\n'), text
+
+
+@on_a_machine
+def what_the_package_manager_does_not_know_is_not_wanted(folder):
+    assert Machine(folder, 'brew').need('liburing', verb='want', yes='yes') == \
+        (0, 'all here\n', [])
 
 
 @on_a_machine

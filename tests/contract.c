@@ -63,6 +63,7 @@ static void *count_bytes(void *context, void *block, size_t old_size, size_t new
 void bare_reopen(struct bare *bare)
 {
     memset(bare->state, 0, bare->backend->state_size);
+    memset(bare->held, 0, sizeof bare->held);
     bare->table = *bare->backend;
     MUST(bare->backend->open(bare->state, &bare->setup));
 }
@@ -106,37 +107,66 @@ int bare_teardown(void **state)
 
 static void check_answer(const struct bare *bare, int nevents)
 {
-    enum { MEANT = 2 * ROUSE_HANGUP - 1 + ROUSE_SPENT };
+    enum {
+        DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE,
+        MEANT = DIRECTIONS | ROUSE_ERROR | ROUSE_HANGUP | ROUSE_SPENT,
+    };
     assert_in_range(bare->count, 0, nevents);
     for (int i = 0; i < bare->count; i++) {
         const struct rouse_event *event = &bare->events[i];
+        assert_in_range(ROUSE_SLOT(event->token), 0, BARE_EVENTS - 1);
+        const struct rouse_change *held = &bare->held[ROUSE_SLOT(event->token)];
         assert_int_equal(event->ready & ~(uint32_t)MEANT, 0);
-        assert_true(event->ready != 0);
+        assert_int_equal(event->token, held->token);
+        assert_int_equal(event->ready & DIRECTIONS & ~held->want, 0);
+        assert_true(event->ready != 0 && held->want != 0);
         assert_true(event->result == 0 || (event->result < 0 && event->ready & ROUSE_ERROR));
         for (int other = 0; other < i; other++)
             assert_true(event->token != bare->events[other].token);
     }
 }
 
-static int poll_into(struct bare *bare, const struct rouse_change *changes, int nchanges,
-                     int nevents, int64_t timeout_ns)
+static void keep_what_is_so(struct bare *bare)
 {
+    int kept = 0;
+    for (int i = 0; i < bare->count; i++) {
+        struct rouse_event event = bare->events[i];
+        if (event.result == 0)
+            event.ready = subject_true(bare->held[ROUSE_SLOT(event.token)].fd, event.ready);
+        if (event.ready != 0)
+            bare->events[kept++] = event;
+    }
+    bare->count = kept;
+}
+
+int bare_poll_into(struct bare *bare, const struct rouse_change *changes, int nchanges, int nevents,
+                   int64_t timeout_ns)
+{
+    for (int i = 0; i < nchanges; i++)
+        bare->held[ROUSE_SLOT(changes[i].token)] = changes[i];
     bare->count =
         bare->backend->poll(bare->state, changes, nchanges, bare->events, nevents, timeout_ns);
     MUST(bare->count);
     check_answer(bare, nevents);
+    keep_what_is_so(bare);
     return bare->count;
 }
 
 int bare_poll(struct bare *bare, const struct rouse_change *changes, int nchanges,
               int64_t timeout_ns)
 {
-    return poll_into(bare, changes, nchanges, BARE_EVENTS, timeout_ns);
+    return bare_poll_into(bare, changes, nchanges, BARE_EVENTS, timeout_ns);
 }
 
 int bare_poll_some(struct bare *bare, int nevents)
 {
-    return poll_into(bare, NULL, 0, nevents, 0);
+    return bare_poll_into(bare, NULL, 0, nevents, 0);
+}
+
+void bare_drop(struct bare *bare, rouse_fd fd, uint64_t token)
+{
+    bare->backend->drop(bare->state, fd, token);
+    bare->held[ROUSE_SLOT(token)] = (struct rouse_change){0};
 }
 
 const struct rouse_event *bare_event(const struct bare *bare, uint64_t token)
@@ -213,18 +243,27 @@ uint64_t rig_changes_sent(const struct rig *rig)
 unsigned rig_turns(struct rig *rig, unsigned count)
 {
     uint64_t before = rig_counters(rig).events;
+    unsigned called = rig->called;
     for (unsigned turn = 0; turn < count; turn++)
         CHECK_OK(rig->loop, rouse_turn(rig->loop, 0));
-    return (unsigned)(rig_counters(rig).events - before);
+    return subject_guesses() ? rig->called - called : (unsigned)(rig_counters(rig).events - before);
 }
 
 static void probe_called(struct rouse_io *io, uint32_t ready)
 {
     struct probe *probe = (struct probe *)io; /* its first member */
+    int error = rouse_io_error(io);
+    uint32_t is_so = error == 0 ? subject_true(io->fd, ready) : ready;
+    if (is_so == 0) {
+        if (probe->oneshot)
+            CHECK_OK(probe->rig->loop, rouse_io_want(io, ready));
+        return;
+    }
+    probe->rig->called++;
     probe->calls++;
-    probe->ready = ready;
-    probe->seen |= ready;
-    probe->error = rouse_io_error(io);
+    probe->ready = is_so;
+    probe->seen |= is_so;
+    probe->error = error;
     if (probe->then != NULL)
         probe->then(probe);
 }
@@ -239,6 +278,7 @@ void probe_start(struct rig *rig, struct probe *probe, rouse_fd fd, uint32_t wan
                  void (*then)(struct probe *probe))
 {
     probe_init(rig, probe, then);
+    probe->oneshot = want & ROUSE_ONESHOT;
     CHECK_OK(rig->loop, rouse_io_start(rig->loop, &probe->io, fd, want));
 }
 

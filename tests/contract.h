@@ -51,7 +51,8 @@ struct bare {
     struct rouse_work work;
     struct rouse_event events[BARE_EVENTS]; /* of the last poll */
     int count;
-    long allocated; /* bytes that the backend has of our allocator */
+    struct rouse_change held[BARE_EVENTS]; /* by slot: the last change, if it was not dropped */
+    long allocated;                        /* bytes that the backend has of our allocator */
     unsigned descriptors;
     char why[128];
 };
@@ -62,16 +63,21 @@ void bare_reopen(struct bare *bare);
 
 #define TOKEN(generation, slot) ((uint64_t)(generation) << 32 | (uint32_t)(slot))
 
-/* poll() with room for all events, and checks of what is true of every answer. */
+/* poll() with room for all events, and checks of what is true of every answer. Of a backend that
+ * guesses, what is not so is then taken out of it. */
 int bare_poll(struct bare *bare, const struct rouse_change *changes, int nchanges,
               int64_t timeout_ns);
 int bare_poll_some(struct bare *bare, int nevents); /* no changes, timeout 0 */
+int bare_poll_into(struct bare *bare, const struct rouse_change *changes, int nchanges, int nevents,
+                   int64_t timeout_ns);
 
 /* Sends one change with timeout 0, and what was reported for its token. */
 uint32_t bare_change(struct bare *bare, rouse_fd fd, uint64_t token, uint32_t had, uint32_t want);
 
 /* Polls with timeout 0, and what was reported for a token; 0 if nothing. */
 uint32_t bare_ready(struct bare *bare, uint64_t token);
+
+void bare_drop(struct bare *bare, rouse_fd fd, uint64_t token);
 
 /* The event for a token in the last answer, or NULL. */
 const struct rouse_event *bare_event(const struct bare *bare, uint64_t token);
@@ -82,12 +88,14 @@ struct rig {
     struct rouse_loop *loop;
     struct world_clock clock;
     unsigned descriptors;
+    unsigned called; /* calls of its probes */
 };
 
 int rig_setup(void **state);
 int rig_teardown(void **state);
 
-/* Turns `count` times without waiting; returns how many events the backend has reported in them. */
+/* Turns `count` times without waiting; returns how many events the backend has reported in them;
+ * one that guesses, how many of them were so. */
 unsigned rig_turns(struct rig *rig, unsigned count);
 
 struct rouse_counters rig_counters(const struct rig *rig);
@@ -101,7 +109,8 @@ uint64_t rig_changes_sent(const struct rig *rig);
         assert_true(condition);                                                                    \
     } while (0)
 
-/* A watcher that remembers what it was called with. */
+/* A watcher that remembers what it was called with. By guesses that are not so it does not know
+ * that it was called, and if it is one-shot it arms itself again. */
 struct probe {
     struct rouse_io io;
     void (*then)(struct probe *probe); /* what the callback does besides; may be NULL */
@@ -117,6 +126,7 @@ struct probe {
     size_t received; /* bytes read so far */
     ssize_t last;    /* what the last read, write or accept returned */
     bool ended;      /* a read returned 0 */
+    bool oneshot;    /* as it was started */
 };
 
 void probe_init(struct rig *rig, struct probe *probe, void (*then)(struct probe *probe));

@@ -60,12 +60,14 @@ static void closed_descriptor_is_told_at_most_once(void **state)
         probe_start(rig, &other, good[0], ROUSE_READ | modes[mode], probe_read);
         rig_turns(rig, 1);
         contract_close(ends);
-        assert_in_range(rig_turns(rig, 20), 0, 1);
-        assert_in_range(probe.calls, 0, 1);
-        if (probe.calls == 1) {
+        rig_turns(rig, 20);
+        bool ended = (probe.seen & ROUSE_HANGUP) != 0; /* told by one that still holds the file */
+        assert_in_range(probe.calls, 0, 1 + ended);
+        if (probe.calls == 1 + (unsigned)ended) {
             assert_int_equal(probe.ready, ROUSE_ERROR);
             assert_int_equal(probe.error, -EBADF);
         }
+        assert_int_equal(rig_turns(rig, 20), 0);
         MUST(world_send(good[1], "x", 1));
         TURN_UNTIL(rig, other.received == 1);
         CHECK_OK(rig->loop, rouse_io_stop(&probe.io));
@@ -81,6 +83,8 @@ static void change_after_the_close_is_refused_once(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     contract_pair(WORLD_UNIX, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     rig_turns(rig, 1);
@@ -110,8 +114,8 @@ static void refused_watcher_works_after_the_next_change(void **state)
     probe_start(rig, &probe, ends[0], ROUSE_READ, probe_read);
     contract_close(ends); /* before the kernel was told */
     rig_turns(rig, 1);
-    assert_int_equal(probe.calls, 1);
-    assert_int_equal(probe.error, -EBADF);
+    assert_int_equal(probe.calls, subject_guesses() ? 0 : 1);
+    assert_int_equal(probe.error, subject_guesses() ? 0 : -EBADF);
     rouse_fd fresh[2];
     contract_pair(WORLD_PIPE, fresh);
     assert_int_equal(fresh[0], ends[0]);

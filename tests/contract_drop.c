@@ -74,7 +74,7 @@ static void dropped_descriptor_is_silent(void **state)
     bare_change(bare, other[0], TOKEN(1, 1), 0, ROUSE_READ);
     MUST(world_send(ends[1], "x", 1));
     MUST(world_send(other[1], "x", 1));
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0));
+    bare_drop(bare, ends[0], TOKEN(1, 0));
     for (int i = 0; i < 3; i++) {
         assert_int_equal(bare_poll(bare, NULL, 0, 0), 1);
         assert_non_null(bare_event(bare, TOKEN(1, 1)));
@@ -90,7 +90,7 @@ static void close_after_drop_reaches_the_peer(void **state)
     rouse_fd ends[2];
     contract_pair(WORLD_TCP, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0));
+    bare_drop(bare, ends[0], TOKEN(1, 0));
     MUST(world_close(ends[0]));
     world_await(ends[1], ROUSE_READ);
     char byte;
@@ -107,7 +107,7 @@ static void number_and_slot_reused_after_drop(void **state)
     bare_change(bare, old[0], TOKEN(1, 0), 0, ROUSE_READ);
     MUST(world_send(old[1], "x", 1));
     rouse_fd number = old[0];
-    bare->backend->drop(bare->state, number, TOKEN(1, 0));
+    bare_drop(bare, number, TOKEN(1, 0));
     MUST(world_close(number));
     contract_pair(WORLD_PIPE, fresh);
     assert_int_equal(fresh[0], number);
@@ -129,7 +129,7 @@ static void same_file_again_under_the_same_number(void **state)
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     MUST(world_dup(ends[0], &copy));
     MUST(world_close(ends[0]));
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0)); /* too late */
+    bare_drop(bare, ends[0], TOKEN(1, 0)); /* too late */
     MUST(world_dup2(copy, ends[0]));
     MUST(world_send(ends[1], "x", 1));
     uint32_t ready = bare_change(bare, ends[0], TOKEN(3, 4), 0, ROUSE_READ);
@@ -147,7 +147,7 @@ static void drop_of_a_closed_descriptor_does_not_fail(void **state)
     contract_pair(WORLD_PIPE, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     contract_close(ends);
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0));
+    bare_drop(bare, ends[0], TOKEN(1, 0));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
 }
 
@@ -163,11 +163,11 @@ static void drop_of_what_is_not_held_changes_nothing(void **state)
     MUST(world_send(ends[1], "x", 1));
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     bare_change(bare, bad[0], TOKEN(1, 1), 0, ROUSE_READ);
-    bare->backend->drop(bare->state, bad[0], TOKEN(1, 1));
-    bare->backend->drop(bare->state, bad[0], TOKEN(1, 1));
+    bare_drop(bare, bad[0], TOKEN(1, 1));
+    bare_drop(bare, bad[0], TOKEN(1, 1));
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), ROUSE_READ);
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0));
-    bare->backend->drop(bare->state, ends[0], TOKEN(1, 0));
+    bare_drop(bare, ends[0], TOKEN(1, 0));
+    bare_drop(bare, ends[0], TOKEN(1, 0));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     assert_int_equal(bare_change(bare, ends[0], TOKEN(3, 0), 0, ROUSE_READ), ROUSE_READ);
     contract_close(ends);
@@ -187,7 +187,7 @@ static void drop_leaves_the_others_alone(void **state)
         bare_change(bare, ends[i][0], TOKEN(1, i), 0, want);
     }
     for (uint32_t i = 0; i < MANY; i += 2)
-        bare->backend->drop(bare->state, ends[i][0], TOKEN(1, i));
+        bare_drop(bare, ends[i][0], TOKEN(1, i));
     for (int i = 0; i < MANY; i++)
         MUST(world_send(ends[i][1], "x", 1));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), MANY / 2);
@@ -206,7 +206,7 @@ static void dropped_before_the_kernel_was_asked(void **state)
     contract_pair(WORLD_PIPE, ends);
     for (uint32_t generation = 1; generation < 9; generation += 2) {
         bare_change(bare, ends[0], TOKEN(generation, 0), 0, ROUSE_READ);
-        bare->backend->drop(bare->state, ends[0], TOKEN(generation, 0));
+        bare_drop(bare, ends[0], TOKEN(generation, 0));
     }
     MUST(world_send(ends[1], "x", 1));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);

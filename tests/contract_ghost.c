@@ -176,6 +176,52 @@ static void ghost_comes_back_under_its_number(void **state)
     }
 }
 
+/* The registration outlives an interest of 0 that came too late to remove it; so its reports bear
+ * the token of a watcher that still is one. Guarantee 4: never a spin. */
+static void ghost_of_a_paused_watcher_is_silenced(void **state)
+{
+    struct rig *rig = *state;
+    rouse_fd ends[2], copy;
+    struct probe probe;
+    contract_pair(WORLD_PIPE, ends);
+    probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
+    rig_turns(rig, 1);
+    MUST(world_dup(ends[0], &copy));
+    MUST(world_close(ends[0]));
+    CHECK_OK(rig->loop, rouse_io_want(&probe.io, 0));
+    rig_turns(rig, 1);
+    MUST(world_send(ends[1], "x", 1));
+    assert_exorcised(rig);
+    assert_int_equal(probe.calls, 0);
+    CHECK_OK(rig->loop, rouse_io_stop(&probe.io));
+    MUST(world_close(copy));
+    MUST(world_close(ends[1]));
+}
+
+/* The same with a change that was refused: the watcher is told so, and no more. */
+static void ghost_of_a_refused_watcher_is_silenced(void **state)
+{
+    struct rig *rig = *state;
+    rouse_fd ends[2], copy;
+    struct probe probe;
+    contract_pair(WORLD_PIPE, ends);
+    probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
+    rig_turns(rig, 1);
+    MUST(world_dup(ends[0], &copy));
+    MUST(world_close(ends[0]));
+    CHECK_OK(rig->loop, rouse_io_want(&probe.io, ROUSE_READ | ROUSE_WRITE));
+    rig_turns(rig, 3);
+    unsigned calls = probe.calls;
+    MUST(world_send(ends[1], "x", 1));
+    assert_in_range(rig_turns(rig, 20), 0, HAUNTED);
+    assert_int_equal(rig_turns(rig, 20), 0);
+    assert_in_range(calls, 0, 1);
+    assert_int_equal(probe.calls, calls);
+    CHECK_OK(rig->loop, rouse_io_stop(&probe.io));
+    MUST(world_close(copy));
+    MUST(world_close(ends[1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +230,8 @@ int main(void)
         RIG(ghost_whose_number_is_used_again),
         RIG(ghost_whose_slot_is_used_again),
         RIG(ghost_comes_back_under_its_number),
+        RIG(ghost_of_a_paused_watcher_is_silenced),
+        RIG(ghost_of_a_refused_watcher_is_silenced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

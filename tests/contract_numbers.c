@@ -221,7 +221,7 @@ static void more_watched_than_may_be_open(void **state)
     rig_turns(rig, 1);
     long limit;
     MUST(world_limit_descriptors(5, &limit));
-    int result = rouse_turn(rig->loop, 0);
+    int result = subject_turn(rig->loop, 0);
     MUST(world_limit_descriptors(limit, NULL));
     assert_true(result == 0 || result == -EINVAL);
     if (result < 0)
@@ -292,7 +292,7 @@ static void all_descriptors_of_a_loop_are_close_on_exec(void **state)
             assert_int_equal(world_inherited(fd), 0);
             made++;
         }
-    assert_in_range(made, 1, 3);
+    assert_in_range(made, subject_guesses() ? 0 : 1, 3);
     CHECK_OK(NULL, rouse_close(rig.loop));
     contract_close(ends);
 }

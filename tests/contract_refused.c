@@ -30,6 +30,8 @@ static void assert_refused(const struct bare *bare, uint64_t token, int error)
 
 static void refused_change_is_an_event(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     bare_change(bare, closed_number(), TOKEN(7, 0), 0, ROUSE_READ);
     assert_refused(bare, TOKEN(7, 0), -EBADF);
@@ -39,6 +41,8 @@ static void refused_change_is_an_event(void **state)
 /* O1: the backend holds nothing for a refused token, and says nothing more of it. */
 static void refused_token_is_forgotten(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd number = closed_number();
     bare_change(bare, number, TOKEN(7, 0), 0, ROUSE_READ);
@@ -56,6 +60,8 @@ static void refused_token_is_forgotten(void **state)
 /* A wait without end, with a refusal: signals see to it that a fault ends, too. */
 static void refused_change_does_not_block(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     struct rouse_change change = {.fd = closed_number(), .token = TOKEN(1, 0), .want = ROUSE_READ};
     world_interrupt(true);
@@ -66,6 +72,8 @@ static void refused_change_does_not_block(void **state)
 
 static void refused_change_leaves_the_others(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd number = closed_number();
     rouse_fd spare;
@@ -96,6 +104,8 @@ static void refused_change_leaves_the_others(void **state)
 /* G5: there are as many events as changes, and each change is refused. */
 static void there_is_room_for_every_refusal(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     enum { MANY = 20 };
     rouse_fd ends[MANY / 2][2];
@@ -108,8 +118,7 @@ static void there_is_room_for_every_refusal(void **state)
     }
     for (int i = 0; i < MANY / 2; i++)
         contract_close(ends[i]);
-    bare->count = bare->backend->poll(bare->state, changes, MANY, bare->events, MANY, -1);
-    assert_int_equal(bare->count, MANY);
+    assert_int_equal(bare_poll_into(bare, changes, MANY, MANY, -1), MANY);
     for (uint32_t i = 0; i < MANY; i++)
         assert_refused(bare, TOKEN(1, i), -EBADF);
 }
@@ -117,6 +126,8 @@ static void there_is_room_for_every_refusal(void **state)
 /* What is ready waits for its turn when refusals have taken the room. */
 static void refusals_do_not_crowd_out_what_is_ready(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd ends[2];
     contract_pair(WORLD_PIPE, ends);
@@ -125,17 +136,18 @@ static void refusals_do_not_crowd_out_what_is_ready(void **state)
         {.fd = ends[0], .token = TOKEN(1, 0), .want = ROUSE_READ},
         {.fd = closed_number(), .token = TOKEN(1, 1), .want = ROUSE_READ},
     };
-    bare->count = bare->backend->poll(bare->state, changes, 2, bare->events, 2, 0);
-    assert_in_range(bare->count, 1, 2);
+    assert_in_range(bare_poll_into(bare, changes, 2, 2, 0), 1, 2);
     assert_refused(bare, TOKEN(1, 1), -EBADF);
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), ROUSE_READ);
     contract_close(ends);
 }
 
-/* A14, A15, A16: it is told or not, but never again and again. */
+/* A14, A15, A16: it is told or not, but never again and again. A backend that holds the file may
+ * tell of its end first. */
 static void descriptor_closed_while_watched_is_no_spin(void **state)
 {
     struct bare *bare = *state;
+    bool ended = false;
     rouse_fd good[2], bad[2];
     contract_pair(WORLD_PIPE, good);
     contract_pair(WORLD_PIPE, bad);
@@ -145,9 +157,14 @@ static void descriptor_closed_while_watched_is_no_spin(void **state)
     unsigned told = 0;
     for (int i = 0; i < 10; i++) {
         bare_poll(bare, NULL, 0, 0);
-        told += (unsigned)bare->count;
-        if (bare->count > 0)
+        const struct rouse_event *event = bare_event(bare, TOKEN(1, 1));
+        assert_int_equal(bare->count, event != NULL);
+        if (event != NULL && !ended && told == 0 && (event->ready & ROUSE_HANGUP)) {
+            ended = true;
+        } else if (event != NULL) {
             assert_refused(bare, TOKEN(1, 1), -EBADF);
+            told++;
+        }
     }
     assert_in_range(told, 0, 1);
     MUST(world_send(good[1], "x", 1));
@@ -170,7 +187,8 @@ static void a_hundred_closed_while_watched(void **state)
     unsigned told = 0;
     for (int i = 0; i < 5; i++)
         told += (unsigned)bare_poll(bare, NULL, 0, 0);
-    assert_in_range(told, 0, MANY / 2);
+    assert_in_range(told, 0, 2 * MANY / 2); /* of the end of the file, and that it is closed */
+    assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     for (uint32_t i = 1; i < MANY; i += 2)
         MUST(world_send(ends[i][1], "x", 1));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), MANY / 2);
@@ -183,6 +201,8 @@ static void a_hundred_closed_while_watched(void **state)
 /* A12: to change what is watched of a closed descriptor is refused, not fatal. */
 static void change_of_a_closed_descriptor_is_refused(void **state)
 {
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd ends[2];
     contract_pair(WORLD_UNIX, ends);
@@ -205,11 +225,11 @@ static void change_of_a_number_that_is_used_again(void **state)
     contract_pair(WORLD_UNIX, fresh);
     assert_int_equal(fresh[0], old[0]);
     bare_change(bare, fresh[0], TOKEN(1, 0), ROUSE_READ, ROUSE_WRITE);
-    if (contract_has(ROUSE_TRAIT_SCAN)) {
-        assert_int_equal(bare_event(bare, TOKEN(1, 0))->ready, ROUSE_WRITE);
-    } else {
+    if (strcmp(subject_backend()->name, "epoll") == 0) {
         assert_refused(bare, TOKEN(1, 0), -EBADF);
         assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
+    } else {
+        assert_int_equal(bare_event(bare, TOKEN(1, 0))->ready, ROUSE_WRITE);
     }
     contract_close(fresh);
 }

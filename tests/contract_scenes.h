@@ -1,5 +1,5 @@
 /*
- * The situations of the readiness matrix; see contract_scenes.c, which makes them.
+ * The situations of the readiness matrix; contract_scenes.c and contract_objects.c make them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,6 +13,15 @@ struct scene {
     rouse_fd fd;
     rouse_fd others[2];
 };
+
+#define SCENE_NONE ((struct scene){-1, {-1, -1}})
+
+/* Closes all of it. */
+void scene_end(struct scene *scene);
+
+/* What scenes are made of: a pair of which one end is watched; the other end is closed. */
+void scene_pair(struct scene *scene, enum world_kind kind, int end);
+void scene_end_peer(struct scene *scene);
 
 void pipe_reader_empty(struct scene *scene);
 void pipe_reader_with_data(struct scene *scene);
@@ -35,6 +44,8 @@ void unix_own_reading_shut(struct scene *scene);
 void unix_own_both_shut(struct scene *scene);
 void tcp_idle(struct scene *scene);
 void tcp_with_data(struct scene *scene);
+void tcp_full(struct scene *scene);
+void tcp_full_and_peer_stopped_writing(struct scene *scene);
 void tcp_peer_stopped_writing(struct scene *scene);
 void tcp_peer_closed(struct scene *scene);
 void tcp_peer_closed_and_written_to(struct scene *scene);
@@ -43,6 +54,7 @@ void tcp_own_writing_shut(struct scene *scene);
 void tcp_own_both_shut(struct scene *scene);
 void tcp_urgent_byte(struct scene *scene);
 void tcp_never_connected(struct scene *scene);
+void tcp_bound_and_not_listening(struct scene *scene);
 void tcp_refused(struct scene *scene);
 void tcp_refused_and_told(struct scene *scene);
 void listener_idle(struct scene *scene);
@@ -58,16 +70,24 @@ void udp_refused_and_told(struct scene *scene);
 void eventfd_0(struct scene *scene);
 void eventfd_1(struct scene *scene);
 void eventfd_max(struct scene *scene);
+void timerfd_unarmed(struct scene *scene);
 void timerfd_expired(struct scene *scene);
 void timerfd_read(struct scene *scene);
 void signalfd_idle(struct scene *scene);
 void signalfd_pending(struct scene *scene);
 void inotify_with_tidings(struct scene *scene);
+void pidfd_of_a_running_process(struct scene *scene);
+void pidfd_of_an_ended_process(struct scene *scene);
+void pidfd_of_a_reaped_process(struct scene *scene);
 void epoll_of_nothing_ready(struct scene *scene);
 void epoll_of_something_ready(struct scene *scene);
 void regular_file(struct scene *scene);
 void directory(struct scene *scene);
 void null_device(struct scene *scene);
+void zero_device(struct scene *scene);
+void random_device(struct scene *scene);
+void memory_file(struct scene *scene);
+void mounts_file(struct scene *scene);
 void terminal_idle(struct scene *scene);
 void terminal_with_a_line(struct scene *scene);
 void terminal_without_a_master(struct scene *scene);

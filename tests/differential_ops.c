@@ -88,6 +88,7 @@ static void react(struct end *end, uint32_t direction, enum style style)
         rouse_io_drained(&end->io, direction);
         oracle_drained(end, direction);
     }
+    oracle_look(end->play);
 }
 
 static void perform_inside(struct play *play, enum place place, int who)
@@ -138,6 +139,7 @@ void ops_on_io(struct rouse_io *io, uint32_t ready)
     else
         react_fully(end, must);
     oracle_called(end, ready);
+    oracle_look(play);
 }
 
 void ops_on_timer(struct rouse_timer *timer)
@@ -282,6 +284,7 @@ void ops_perform(struct play *play, int index)
     int64_t result = perform(play, &play->script->ops[index]);
     if (result == PASSED_OVER)
         return;
+    oracle_look(play);
     play->outcome->operations++;
     play_note(play, PLACE_OUTSIDE, (uint32_t)index, result);
 }

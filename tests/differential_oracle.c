@@ -12,7 +12,10 @@
  *     loop can know: it remembers that and asks nobody;
  *   a direction that was wanted only after the wait had begun, by a callback of the same turn;
  *   a hangup alone, which says that a write would fail, but not on select; and hangups and errors
- * to who wants nothing but PRIORITY.
+ *     to who wants nothing but PRIORITY;
+ *   on backends that are late, what was ready at some time since the wait before (and READ for
+ *     urgent data, which wakes as any data does); what has become ready after it may be told later;
+ *   on backends that guess, whatever is wanted.
  *
  * Everything else is MUST NOT, as is any call to a watcher that was stopped or paused, by whomever,
  * earlier in the turn, and any second call in one turn.
@@ -46,10 +49,27 @@ static uint32_t arguable(uint32_t ready, uint32_t want)
            (ready & CONDITIONS ? want & ROUSE_PRIORITY : 0);
 }
 
+static bool is_late(const struct end *end)
+{
+    return end->play->traits & ROUSE_TRAIT_LATE;
+}
+
 static uint32_t ask(const struct end *end)
 {
-    uint32_t of = remembers(end) ? DIRECTIONS : end->want;
-    return of != 0 ? world_ready(end->fd, of) : 0;
+    if (!remembers(end) && end->want == 0)
+        return 0;
+    return world_ready(end->fd, remembers(end) || is_late(end) ? DIRECTIONS : end->want);
+}
+
+void oracle_look(struct play *play)
+{
+    for (struct end *end = play->ends; end < play->ends + ENDS; end++)
+        if (is_late(end) && end->started) {
+            uint32_t now = ask(end);
+            end->lately |= now;
+            if (end->first == 0 && arguable(now, end->want) != 0)
+                end->first = now;
+        }
 }
 
 void oracle_before_wait(struct play *play)
@@ -77,25 +97,41 @@ bool oracle_may_wake(const struct play *play)
 {
     for (const struct end *end = play->ends; end < play->ends + ENDS; end++) {
         bool refused = end->kind >= WORLD_KINDS && end->want != 0;
-        if (end->started && ((remembers(end) && end->before != 0) || refused))
+        bool late = end->lately & ~end->before;
+        if (end->started && ((remembers(end) && end->before != 0) || refused || late))
             return true;
     }
+    return oracle_may_guess(play);
+}
+
+bool oracle_may_guess(const struct play *play)
+{
+    for (const struct end *end = play->ends; end < play->ends + ENDS; end++)
+        if (end->started && end->want != 0)
+            return play->traits & ROUSE_TRAIT_GUESS;
     return false;
 }
 
 static void judge(struct end *end)
 {
     uint32_t after = ask(end);
+    uint32_t ever = end->lately | end->before | after;
+    uint32_t noted = end->first != 0 ? end->first : DIRECTIONS | CONDITIONS;
     uint32_t want = end->want;
-    if (after != end->before)
-        end->play->raced = true;
+    bool guessed = end->play->traits & ROUSE_TRAIT_GUESS;
+    if (is_late(end) && ever & ROUSE_PRIORITY)
+        ever |= ROUSE_READ;
     end->memory = remembers(end);
-    end->believed = end->memory ? end->believed | arguable(end->before | after, DIRECTIONS) : 0;
+    end->believed = end->memory ? end->believed | arguable(ever, DIRECTIONS) : 0;
     end->must = due(end->before, want) & due(after, want);
-    end->may = arguable(end->before | after, want) | (end->believed & want);
-    end->certain = end->before & after & CONDITIONS;
-    end->possible = (end->before | after) & CONDITIONS;
-    end->doubt |= end->edge && ((end->before | after) & (CONDITIONS | ROUSE_PRIORITY));
+    if (after != end->before || end->must & ~due(noted, want))
+        end->play->raced = true;
+    end->must &= due(noted, want);
+    end->may = guessed ? want : arguable(ever, want) | (end->believed & want);
+    end->certain = end->before & after & noted & CONDITIONS;
+    end->possible = ever & CONDITIONS;
+    end->doubt |= end->edge && (ever & (CONDITIONS | ROUSE_PRIORITY));
+    end->lately = end->first = 0;
 }
 
 /* Called by a hook, right after the wait and before anybody is called. */
@@ -211,7 +247,7 @@ void oracle_after_turn(struct play *play)
 void oracle_started(struct end *end, uint32_t want, bool edge, bool oneshot)
 {
     if (!end->started) {
-        end->believed = 0;
+        end->believed = end->lately = end->first = 0;
         end->doubt = false;
         end->steady = 0;
         end->barred = end->play->turning;

@@ -12,6 +12,8 @@
  */
 #include "differential_play.h"
 
+#include "core/loop.h" /* what traits the backend has found that it has */
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,16 +109,25 @@ static int64_t idle_limit(const struct play *play, int64_t timeout)
     return first < limit ? first : limit;
 }
 
+/* Before a wait in which something is guessed, after which the loop does not idle. */
+static void let_time_pass(struct play *play)
+{
+    if (oracle_may_guess(play) && play->idle_limit != INT64_MAX &&
+        play->idle_limit > play->clock.now)
+        play->clock.now = play->idle_limit;
+}
+
 void play_turn(struct play *play, int64_t timeout)
 {
     oracle_before_wait(play);
     due_before_wait(play);
     bool due = oracle_is_due(play) || due_tasks(play);
-    if (play->script->asleep)
-        timeout = due ? NAP : 0;
+    if (play->script->asleep) /* but where to ask is dear, a sleep ends with what comes first */
+        timeout = due && !(play->traits & ROUSE_TRAIT_ASK) ? NAP : 0;
     if (timeout < 0 && !due && due_deadline(play) == INT64_MAX)
         timeout = 0; /* it would be for ever */
     play->idle_limit = idle_limit(play, timeout);
+    let_time_pass(play);
     bool may_wake = play->woken || oracle_may_wake(play);
     play->woken = false;
     play->callbacks = 0;
@@ -175,6 +186,7 @@ static bool open_play(struct play *play, const struct rouse_backend *backend)
         play_fail(play, "rouse_open() returned %d: %s", result, why);
         return false;
     }
+    play->traits = play->loop->backend.traits;
     warm_up(play);
     rouse_hook_init(&play->after_wait, after_wait);
     rouse_hook_start(play->loop, &play->after_wait, ROUSE_AFTER_WAIT);
@@ -272,7 +284,6 @@ bool script_play(const struct script *script, const struct rouse_backend *backen
     play.script = script;
     play.outcome = outcome;
     play.keep = keep;
-    play.traits = backend->traits;
     if (open_play(&play, backend)) {
         perform_script(&play);
         if (!play_failed(&play))

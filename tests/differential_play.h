@@ -43,6 +43,8 @@ struct end {
 
     /* The oracle's. */
     uint32_t before;   /* what was ready right before the wait */
+    uint32_t lately;   /* backends that are late: and at any time since the wait before it */
+    uint32_t first;    /* and when it was told of, if that was before this wait */
     uint32_t must;     /* the directions that must be reported in this turn */
     uint32_t may;      /* and those that may be */
     uint32_t certain;  /* ERROR and HANGUP that must be */
@@ -138,10 +140,12 @@ ssize_t end_drain(struct end *end);
 
 /* differential_oracle.c */
 void oracle_before_wait(struct play *play);
+void oracle_look(struct play *play); /* between waits: something may have become ready */
 void oracle_after_wait(struct play *play);
 void oracle_after_turn(struct play *play);
 bool oracle_is_due(const struct play *play);         /* before the wait: something must be called */
 bool oracle_may_wake(const struct play *play);       /* the wait may end for what nobody wants */
+bool oracle_may_guess(const struct play *play);      /* something is reported, ready or not */
 uint32_t oracle_io(struct end *end, uint32_t ready); /* returns what must have been reported */
 void oracle_called(struct end *end, uint32_t ready); /* its callback has returned */
 void oracle_started(struct end *end, uint32_t want, bool edge, bool oneshot);

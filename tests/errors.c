@@ -60,12 +60,12 @@ static void check_watched(struct player *player)
     assert_int_equal(rouse_io_active(&player->io), 1);
     journal_take();
     assert_int_equal(world_send(ends[1], "x", 1), 1);
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     assert_int_equal(player->ready, ROUSE_READ);
     char word[2] = {player->name, '\0'};
     CHECK_JOURNAL(word);
     assert_int_equal(world_drain(ends[0]), 1);
-    assert_int_equal(rouse_turn(loop, 0), 0);
+    assert_int_equal(subject_turn(loop, 0), 0);
 }
 
 static void no_failure_no_words(void **state)

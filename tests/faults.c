@@ -225,15 +225,15 @@ static void accept_without_descriptors(uint32_t mode)
         ANSWER(errors[i], errors[i]);
         journal_take();
         for (int k = 0; k < 2; k++) { /* the connection is in the queue, the listener ready */
-            assert_int_equal(rouse_turn(loop, -1), 1);
+            assert_int_equal(subject_turn(loop, -1), 1);
             assert_int_equal(last_result, errors[i]);
         }
         assert_non_null(strstr(rouse_error(loop), strerror(-errors[i])));
         CHECK_OK(loop, rouse_io_want(&l.io, 0));
         for (int k = 0; k < 3; k++)
-            assert_int_equal(rouse_turn(loop, 0), 0);
+            assert_int_equal(subject_turn(loop, 0), 0);
         CHECK_OK(loop, rouse_io_want(&l.io, ROUSE_READ));
-        assert_int_equal(rouse_turn(loop, -1), 1);
+        assert_int_equal(subject_turn(loop, -1), 1);
         assert_int_equal(last_result, 0);
         CHECK_JOURNAL("lll");
         CHECK_OK(NULL, world_close(last_accepted));

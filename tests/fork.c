@@ -50,7 +50,7 @@ static void let_a_grandchild_go_on(void)
     child = fork(); /* and once more, now from a child that has adopted */
     if (child == 0) {
         EXPECT(rouse_turn(calls.loop, 0) == -ECHILD);
-        EXPECT(rouse_adopt(calls.loop) == 0 && rouse_turn(calls.loop, 0) == 0);
+        EXPECT(rouse_adopt(calls.loop) == 0 && subject_turn(calls.loop, 0) == 0);
         _exit(0);
     }
     EXPECT(waitpid(child, &status, 0) == child && status == 0);
@@ -69,7 +69,7 @@ static void change_everything_in_the_child(void)
     EXPECT(rouse_adopt(loop) == 0);
     EXPECT(rouse_io_start(loop, &calls.idle.io, calls.others[0], ROUSE_READ | ROUSE_EDGE) == 0);
     EXPECT(rouse_io_want(&calls.started.io, ROUSE_WRITE) == 0);
-    EXPECT(rouse_turn(loop, 0) == 2);
+    EXPECT(subject_turn(loop, 0) == 2);
     EXPECT(rouse_io_stop(&calls.started.io) == 0);
     EXPECT(rouse_io_close(&calls.idle.io) == 0);
     EXPECT(rouse_timer_stop(&calls.started.timer) == 0);

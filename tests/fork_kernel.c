@@ -12,16 +12,16 @@ static void take_pending_wake(void)
 {
     struct rouse_loop *loop = calls.loop;
     EXPECT(rouse_adopt(loop) == 0);
-    EXPECT(rouse_turn(loop, -1) == 1);
+    EXPECT(subject_turn(loop, -1) == 1);
     EXPECT(strcmp(journal_take(), "sws") == 0); /* hook before the wait, wake, task */
     struct rouse_counters before = stage_counters(loop);
     for (int i = 0; i < 10; i++)
-        EXPECT(rouse_turn(loop, 0) == 0);
-    EXPECT(stage_counters(loop).events == before.events); /* no spin */
+        EXPECT(subject_turn(loop, 0) == 0);
+    EXPECT(subject_guesses() || stage_counters(loop).events == before.events); /* no spin */
     for (int i = 0; i < 3; i++) {
         journal_take();
         EXPECT(rouse_wake(loop) == 0); /* not deaf */
-        EXPECT(rouse_turn(loop, -1) == 0);
+        EXPECT(subject_turn(loop, -1) == 0);
         EXPECT(strchr(journal_take(), 'w') != NULL);
     }
 }
@@ -35,9 +35,9 @@ static void wake_pending_at_the_fork_is_told_once_on_either_side(void **state)
     CHECK_OK(calls.loop, rouse_hook_start(calls.loop, &waker.hook, ROUSE_ON_WAKE));
     CHECK_OK(NULL, rouse_wake(calls.loop));
     in_a_child(take_pending_wake);
-    assert_int_equal(rouse_turn(calls.loop, -1), 1);
+    assert_int_equal(subject_turn(calls.loop, -1), 1);
     CHECK_JOURNAL("sws"); /* hook before the wait, wake, task */
-    assert_int_equal(rouse_turn(calls.loop, 0), 0);
+    assert_int_equal(subject_turn(calls.loop, 0), 0);
     CHECK_JOURNAL("s"); /* the child's wakes were its own */
     CHECK_OK(calls.loop, rouse_hook_stop(&waker.hook));
 }
@@ -62,17 +62,17 @@ static void look_while_the_parent_is_woken(void)
 {
     struct rouse_loop *loop = calls.loop;
     EXPECT(rouse_adopt(loop) == 0);
-    EXPECT(rouse_turn(loop, 0) == 1);
+    EXPECT(subject_turn(loop, 0) == 1);
     uint64_t events = stage_counters(loop).events;
     tell(to_parent);
     await(to_child); /* now a wake of the parent is pending */
     journal_take();
     for (int i = 0; i < 5; i++)
-        EXPECT(rouse_turn(loop, 0) == 0);
+        EXPECT(subject_turn(loop, 0) == 0);
     EXPECT(strchr(journal_take(), 'w') == NULL);
-    EXPECT(stage_counters(loop).events == events);
+    EXPECT(subject_guesses() || stage_counters(loop).events == events);
     EXPECT(rouse_wake(loop) == 0);
-    EXPECT(rouse_turn(loop, -1) == 0);
+    EXPECT(subject_turn(loop, -1) == 0);
     EXPECT(strchr(journal_take(), 'w') != NULL);
 }
 
@@ -91,8 +91,9 @@ static void wakes_after_the_fork_are_each_sides_own(void **state)
     CHECK_OK(NULL, rouse_wake(calls.loop));
     tell(to_child);
     child_end(child);
-    assert_int_equal(rouse_turn(calls.loop, -1), 1);
+    assert_int_equal(subject_turn(calls.loop, -1), 1);
     CHECK_JOURNAL("ws"); /* wake, task */
+    calls_let_time_pass(&calls);
     CHECK_OK(calls.loop, rouse_io_unref(&calls.started.io));
     assert_int_equal(rouse_run(calls.loop), 0);
     CHECK_JOURNAL("s"); /* the timer */
@@ -115,17 +116,17 @@ static void closed_descriptor_that_a_child_holds_is_silent(void **state)
     pid_t child = child_begin(hold_the_file_until_told);
     struct rouse_loop *loop = calls.loop;
     rouse_fd number = calls.started.io.fd;
-    assert_int_equal(rouse_turn(loop, 0), 1);
+    assert_int_equal(subject_turn(loop, 0), 1);
     journal_take();
     CHECK_OK(loop, rouse_io_close(&calls.started.io));
     assert_int_equal(world_dup2(calls.others[0], number), 0); /* the number is used again */
     CHECK_OK(loop, rouse_io_start(loop, &calls.started.io, number, ROUSE_READ));
     assert_int_equal(world_send(calls.ends[1], "x", 1), 1); /* to the file that the child holds */
     for (int i = 0; i < 10; i++)
-        assert_int_equal(rouse_turn(loop, 0), 0);
+        assert_int_equal(subject_turn(loop, 0), 0);
     struct rouse_counters counters = stage_counters(loop);
     assert_int_equal(counters.stale, 0);
-    assert_int_equal(counters.events, 0);
+    assert_true(subject_guesses() || counters.events == 0);
     assert_int_equal(world_send(calls.others[1], "x", 1), 1);
     child_end(child);
 }
@@ -136,7 +137,7 @@ static void registration_that_only_a_child_keeps_up_does_not_spin(void **state)
 {
     (void)state;
     struct rouse_loop *loop = calls.loop;
-    assert_int_equal(rouse_turn(loop, 0), 1);
+    assert_int_equal(subject_turn(loop, 0), 1);
     pid_t child = child_begin(hold_the_file_until_told);
     CHECK_OK(NULL, world_close(calls.ends[0]));
     CHECK_OK(loop, rouse_io_stop(&calls.started.io));

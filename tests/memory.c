@@ -92,6 +92,8 @@ static void receive(struct rouse_io *io, uint32_t ready)
         CHECK_OK(loop, rouse_io_want(io, ROUSE_READ)); /* sends it again */
         return;
     }
+    if (subject_true(io->fd, ready) == 0)
+        return; /* a guess, and not so */
     char byte;
     assert_int_equal(rouse_read(io, &byte, 1), 1);
     received++;
@@ -145,7 +147,13 @@ static void open_it(bool edges)
 static void take_turns(void)
 {
     for (int i = 0; i < 8 && (received < PIPES || fired < TIMERS); i++) {
-        CHECK_OK(loop, rouse_turn(loop, 0)); /* that events do not fit is no error */
+        int result = rouse_turn(loop, 0); /* that events do not fit is no error */
+        if (result == -ENOMEM) {          /* but that the loop's own watcher was refused is one */
+            assert_non_null(strstr(rouse_error(loop), "woken"));
+            heap.suspended = true;
+            result = rouse_turn(loop, 0);
+        }
+        CHECK_OK(loop, result);
         heap.suspended = false;
     }
     /* What is left was served one by one because the array of events could not grow. */
@@ -274,7 +282,50 @@ static void starts_and_stops_do_not_pile_up(void **state)
         CHECK_OK(loop, rouse_io_stop(&readers[0]));
         CHECK_OK(loop, rouse_turn(loop, 0));
     }
-    assert_true(heap.bytes <= 2 * bytes);
+    /* A backend's entries for each slot come with the first change, and those of a wrapper too. */
+    size_t wrapper = subject_wrapper() != NULL ? MANY * 128 : 0;
+    assert_true(heap.bytes <= 2 * bytes + wrapper);
+    CHECK_OK(NULL, rouse_close(loop));
+    assert_int_equal(heap.blocks, 0);
+}
+
+enum { CROWD = 40, EARLY = 26 };
+
+static struct rouse_io crowd[CROWD];
+
+static void stop_the_crowd(struct rouse_io *io, uint32_t ready)
+{
+    (void)io;
+    (void)ready;
+    for (int i = 0; i < CROWD; i++)
+        CHECK_OK(loop, rouse_io_stop(&crowd[i]));
+}
+
+/* A4: a backend that had no memory for a change knows nothing of its slot, and may be told to
+ * forget it before the loop has read that. */
+static void stopped_before_its_refusal_is_read(void **state)
+{
+    (void)state;
+    open_it(false);
+    rouse_fd copies[CROWD];
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_OK(NULL, world_dup(pipes[0][0], &copies[i]));
+        rouse_io_init(&crowd[i], stop_the_crowd);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_OK(loop, rouse_io_start(loop, &crowd[i], copies[i], ROUSE_READ));
+        if (i == EARLY)
+            CHECK_OK(loop, rouse_turn(loop, 0));
+    }
+    assert_int_equal(world_send(pipes[0][1], "x", 1), 1);
+    heap.first = heap.calls + 1;
+    heap.all_after = true;
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    heap.first = 0;
+    for (int i = 0; i < CROWD; i++) {
+        CHECK_OK(loop, rouse_io_stop(&crowd[i]));
+        CHECK_OK(NULL, world_close(copies[i]));
+    }
     CHECK_OK(NULL, rouse_close(loop));
     assert_int_equal(heap.blocks, 0);
 }
@@ -310,6 +361,7 @@ int main(void)
         CASE(every_single_allocation_may_fail_with_edges),
         CASE(steady_loop_allocates_nothing),
         CASE(starts_and_stops_do_not_pile_up),
+        CASE(stopped_before_its_refusal_is_read),
         CASE(memory_does_not_depend_on_the_limit_of_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

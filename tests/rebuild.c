@@ -111,15 +111,15 @@ static void edge_that_was_not_drained_survives_the_break(void **state)
     b.also = read_one_byte;
     CHECK_OK(loop, rouse_io_start(loop, &b.io, others[0], ROUSE_READ | ROUSE_EDGE));
     assert_int_equal(world_send(others[1], "0123", 4), 4);
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     assert_int_equal(last_byte, '0');
     break_backend(-EIO);
-    assert_int_equal(rouse_turn(loop, -1), 1); /* hangs if it was forgotten */
+    assert_int_equal(subject_turn(loop, -1), 1); /* hangs if it was forgotten */
     assert_int_equal(last_byte, '1');
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     break_backend(-EIO);
     break_backend(-EIO);
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     assert_int_equal(last_byte, '3');
     CHECK_JOURNAL("bbbb");
 }
@@ -130,10 +130,10 @@ static void always_ready_file_survives_the_break(void **state)
     rouse_fd file;
     CHECK_OK(NULL, world_null(&file));
     CHECK_OK(loop, rouse_io_start(loop, &b.io, file, ROUSE_WRITE));
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     break_backend(-EIO);
-    assert_int_equal(rouse_turn(loop, -1), 1);
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     CHECK_JOURNAL("bbb");
     CHECK_OK(loop, rouse_io_close(&b.io));
 }
@@ -146,7 +146,7 @@ static void timers_and_tasks_survive_the_break(void **state)
     observed.poll_fails = 1;
     observed.poll_error = -EIO;
     assert_int_equal(rouse_turn(loop, -1), -EIO);
-    assert_int_equal(rouse_turn(loop, -1), 2);
+    assert_int_equal(subject_turn(loop, -1), 2);
     CHECK_JOURNAL("ab");
 }
 
@@ -156,13 +156,13 @@ static void wake_survives_the_break(void **state)
     CHECK_OK(loop, rouse_hook_start(loop, &a.hook, ROUSE_ON_WAKE));
     CHECK_OK(NULL, rouse_wake(loop));
     break_backend(-EIO);
-    assert_int_equal(rouse_turn(loop, -1), 0);
+    assert_int_equal(subject_turn(loop, -1), 0);
     CHECK_JOURNAL("a");
     break_backend(-EIO);
     CHECK_OK(NULL, rouse_wake(loop)); /* while it is broken */
-    assert_int_equal(rouse_turn(loop, -1), 0);
+    assert_int_equal(subject_turn(loop, -1), 0);
     CHECK_JOURNAL("a");
-    assert_int_equal(rouse_turn(loop, 0), 0);
+    assert_int_equal(subject_turn(loop, 0), 0);
     CHECK_JOURNAL("");
 }
 
@@ -181,7 +181,7 @@ static void break_that_cannot_be_mended_yet_is_tried_again(void **state)
     /* One that is not open is not asked, */
     assert_int_equal(observed.asks + observed.sleeps, polls);
     assert_int_equal(observed.closes, 1); /* and closed only once. */
-    assert_int_equal(rouse_turn(loop, -1), 1);
+    assert_int_equal(subject_turn(loop, -1), 1);
     CHECK_JOURNAL("a");
     assert_int_equal(stage_counters(loop).rebuilds, 1);
 }

@@ -32,13 +32,27 @@ static struct rouse_loop *open_list(const char *list, int *error)
     return loop;
 }
 
+/* Of those that are compiled in and can stand alone. */
 static const struct rouse_rung *rung_compiled_in(unsigned which)
 {
     const struct rouse_rung *rung;
     for (unsigned i = 0; (rung = rouse_rung_at(i)) != NULL; i++)
-        if (rung->backend != NULL && which-- == 0)
+        if (rung->backend != NULL && !(rung->backend->traits & ROUSE_TRAIT_WRAPS) && which-- == 0)
             return rung;
     return NULL;
+}
+
+/* The first that stands before another, or the case ends as skipped. */
+static const char *wrapper_compiled_in(void)
+{
+    const struct rouse_rung *rung;
+    unsigned i = 0;
+    while ((rung = rouse_rung_at(i)) != NULL &&
+           (rung->backend == NULL || !(rung->backend->traits & ROUSE_TRAIT_WRAPS)))
+        i++;
+    if (rung == NULL)
+        SKIP("no backend of this build wraps another");
+    return rung->name;
 }
 
 static const char *compiled_in(unsigned which)
@@ -249,6 +263,65 @@ static void missing_backend_is_passed_over_with_the_reason(void **state)
     check_fails(rung->name, -ENOENT);
 }
 
+/* A name put together as by printf; until the next one is. */
+static const char *composed(const char *format, ...)
+{
+    static char name[128];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    return name;
+}
+
+static void wrapper_stands_before_every_other(void **state)
+{
+    (void)state;
+    const char *wrapper = wrapper_compiled_in();
+    for (unsigned i = 0; compiled_in(i) != NULL; i++) {
+        const char *name = composed("%s:%s", wrapper, compiled_in(i));
+        check_opens(name, name, "");
+        assert_int_equal(setenv("ROUSE_BACKEND", name, 1), 0);
+        check_opens(NULL, name, "");
+    }
+}
+
+/* What is said of a name that cannot be had: that it is that name, and why. */
+static void check_refused(const char *name, int error, const char *reason)
+{
+    check_fails(name, error);
+    char words[256];
+    snprintf(words, sizeof words, "%s: %s", name, reason);
+    if (strstr(why, words) == NULL)
+        fail_msg("\"%s\" is not in: %s", words, why);
+}
+
+static void wrapper_needs_one_other_and_others_take_none(void **state)
+{
+    (void)state;
+    const char *wrapper = wrapper_compiled_in();
+    const char *first = compiled_in(0);
+    const char *alone = "it wraps another backend: name one after a colon";
+    const char *unknown = "not a backend of this library";
+    check_refused(wrapper, -EINVAL, alone);
+    check_refused(composed("%s:", wrapper), -ENOENT, unknown);
+    check_refused(composed("%s:nonesuch", wrapper), -ENOENT, unknown);
+    check_refused(composed("%s:%s:", wrapper, first), -ENOENT, unknown);
+    check_refused(composed("%s:%s:%s", wrapper, wrapper, first), -ENOENT, unknown);
+    check_refused(composed("%s:%s", wrapper, wrapper), -EINVAL, "it wraps no other that wraps");
+    check_refused(composed("%s:%s", first, last_compiled_in()), -EINVAL,
+                  "it takes nothing after its name");
+    check_refused(composed("%s:", first), -EINVAL, "it takes nothing after its name");
+    check_refused(composed("nonesuch:%s", first), -ENOENT, unknown);
+    check_refused(composed(":%s", first), -ENOENT, unknown);
+
+    char list[128];
+    char passed_over[256];
+    snprintf(list, sizeof list, "%s,%s", wrapper, first);
+    snprintf(passed_over, sizeof passed_over, "%s: %s\n", wrapper, alone);
+    check_opens(list, first, passed_over);
+}
+
 static struct rouse_backend renamed(void)
 {
     struct rouse_backend backend = *rung_compiled_in(0)->backend;
@@ -281,6 +354,25 @@ static void own_backend_is_used_when_nothing_or_its_name_is_named(void **state)
     struct rouse_config config = {.size = sizeof config, .backend = "nonesuch", .own = &own};
     struct rouse_loop *loop = NULL;
     assert_int_equal(rouse_open(&loop, &config), -ENOENT);
+}
+
+static void own_backend_stands_behind_a_wrapper_by_its_name(void **state)
+{
+    (void)state;
+    struct rouse_backend own = renamed();
+    const char *name = composed("%s:renamed", wrapper_compiled_in());
+    struct rouse_config config = {.size = sizeof config, .backend = name, .own = &own};
+    struct rouse_loop *loop = NULL;
+    CHECK_OK(NULL, rouse_open(&loop, &config));
+    assert_string_equal(rouse_backend_name(loop), name);
+    assert_int_equal(rouse_turn(loop, 0), 0);
+    CHECK_OK(NULL, rouse_close(loop));
+    check_fails(name, -ENOENT); /* nobody else has it */
+    own.abi++;
+    config.why = why;
+    config.why_size = WHY;
+    assert_int_equal(rouse_open(&loop, &config), -ENOTSUP);
+    assert_non_null(strstr(why, "version"));
 }
 
 static void own_backend_for_another_contract_is_refused(void **state)
@@ -381,7 +473,8 @@ static void open_without_descriptors_left_fails_and_leaks_nothing(void **state)
             assert_int_equal(world_open_descriptors(), held);
             assert_true(++left < 10);
         }
-        assert_true(left > 0); /* the one by which it is woken, at least */
+        /* The one by which it is woken, at least, unless it knows how to do without. */
+        assert_true(left > 0 || rung_compiled_in(i)->backend->wake != NULL);
         assert_int_equal(world_open_descriptors(), held);
     }
 }
@@ -402,7 +495,10 @@ int main(void)
         CASE(list_of_which_nothing_opens_says_why_of_each),
         CASE(empty_entries_of_a_list_are_none),
         CASE(missing_backend_is_passed_over_with_the_reason),
+        CASE(wrapper_stands_before_every_other),
+        CASE(wrapper_needs_one_other_and_others_take_none),
         CASE(own_backend_is_used_when_nothing_or_its_name_is_named),
+        CASE(own_backend_stands_behind_a_wrapper_by_its_name),
         CASE(own_backend_for_another_contract_is_refused),
         CASE(own_backend_that_does_not_open_says_why),
         CASE(words_are_cut_where_their_room_ends),

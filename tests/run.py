@@ -91,7 +91,7 @@ alive = set()  # the processes of the tests, each the leader of its group
 
 def test_name(program):
     """What meson calls it."""
-    return f'{program.name} {program.backend}'.rstrip()
+    return f'{program.name} {program.backend}'.rstrip().replace(':', '-')
 
 
 def display(program, case):

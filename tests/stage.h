@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "check.h"
+#include "subject.h"
 #include "world.h"
 
 enum { STAGE_START = 1000 }; /* what the virtual clock shows first */
@@ -80,6 +81,10 @@ static inline void player_called(struct player *player)
 
 static inline void player_io(struct rouse_io *io, uint32_t ready)
 {
+    if (rouse_io_error(io) == 0)
+        ready = subject_true(io->fd, ready);
+    if (ready == 0)
+        return; /* a guess, and not so */
     PLAYER_OF(io, io)->ready = ready;
     player_called(PLAYER_OF(io, io));
 }

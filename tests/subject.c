@@ -1,6 +1,6 @@
 /*
  * Finds the backend under test by the name in the environment, once for each question: a few
- * comparisons.
+ * comparisons. The truth of a guess costs two system calls.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "world.h"
 
 static const struct rouse_backend *named(const char *name, size_t length)
 {
@@ -39,4 +41,42 @@ const struct rouse_backend *subject_wrapper(void)
 {
     const char *colon = strchr(subject_name(), ':');
     return colon != NULL ? named(subject_name(), (size_t)(colon - subject_name())) : NULL;
+}
+
+bool subject_guesses(void)
+{
+    const struct rouse_backend *backend = subject_backend();
+    return backend != NULL && backend->traits & ROUSE_TRAIT_GUESS;
+}
+
+static _Thread_local int untrue; /* callbacks, since the turn began */
+
+int subject_turn(struct rouse_loop *loop, int64_t timeout_ns)
+{
+    untrue = 0;
+    int called = rouse_turn(loop, timeout_ns);
+    return called > 0 ? called - untrue : called;
+}
+
+/* As select(2) has it: the end of what is read, and an error, are told by the next read or write.
+ */
+static uint32_t ready_now(rouse_fd fd, uint32_t ready)
+{
+    if (world_inherited(fd) < 0)
+        return 0;
+    uint32_t now = world_ready(fd, ready);
+    if (now & (ROUSE_ERROR | ROUSE_HANGUP))
+        now |= ROUSE_READ;
+    if (now & ROUSE_ERROR)
+        now |= ROUSE_WRITE;
+    return now;
+}
+
+uint32_t subject_true(rouse_fd fd, uint32_t ready)
+{
+    if (!subject_guesses())
+        return ready;
+    ready &= ready_now(fd, ready);
+    untrue += ready == 0;
+    return ready;
 }

@@ -45,19 +45,29 @@ int world_packets(rouse_fd ends[2]); /* a pipe of which a read gives one packet,
 
 /* ---- Single descriptors ------------------------------------------------------------------- */
 
-int world_file(rouse_fd *fd);      /* an unnamed regular file, empty, for reading and writing */
-int world_null(rouse_fd *fd);      /* what swallows all and gives nothing */
-int world_directory(rouse_fd *fd); /* a directory */
+int world_file(rouse_fd *fd);        /* an unnamed regular file, empty, for reading and writing */
+int world_memory_file(rouse_fd *fd); /* a file that has no place in a file system */
+int world_null(rouse_fd *fd);        /* what swallows all and gives nothing */
+int world_zero(rouse_fd *fd);        /* what gives zeros without end */
+int world_random(rouse_fd *fd);      /* what gives noise without end */
+int world_mounts(rouse_fd *fd);      /* the list of what is mounted, which tells when it changes */
+int world_directory(rouse_fd *fd);   /* a directory */
 int world_nest(rouse_fd inner, rouse_fd *outer); /* is ready for READ while `inner` is */
 /* The reading end of a named pipe that never had a writer, or one that has come and gone. */
 int world_fifo(rouse_fd *fd, bool visited);
 int world_eventfd(
     rouse_fd *fd); /* a semaphore, 0; an eight byte number adds to it, a read takes 1 */
-int world_timerfd(rouse_fd *fd);  /* a timer of the kernel that has expired, unread */
+int world_timerfd(rouse_fd *fd, bool expired); /* a timer of the kernel: unarmed, or unread */
 int world_signalfd(rouse_fd *fd); /* a queue of signals; world_signal() puts one into it */
-int world_signal(void);           /* raises one of the two signals that the queue takes, in turn */
+int world_signal(void);        /* sends this process one of the two that the queue takes, in turn */
+int world_signal_thread(void); /* sends it to the calling thread alone */
 int world_inotify(
     rouse_fd *fd); /* tells of a directory: two files were made there, and it is gone */
+
+/* A descriptor of a process: of this one, or of a child that has ended. A child that was not reaped
+ * stays so until this process ends. */
+enum world_process { WORLD_RUNS, WORLD_HAS_ENDED, WORLD_WAS_REAPED };
+int world_pidfd(rouse_fd *fd, enum world_process process);
 
 /* ---- Connections -------------------------------------------------------------------------- */
 
@@ -66,6 +76,7 @@ int world_connect(rouse_fd listener, rouse_fd *client);  /* begins to connect to
 int world_accept(rouse_fd listener, rouse_fd *accepted); /* what accept(2) says */
 int world_refused(rouse_fd *client);     /* a TCP connect that has been refused; not yet told */
 int world_unconnected(rouse_fd *socket); /* a TCP socket fresh from socket(2) */
+int world_bound(rouse_fd *socket);       /* one that has a port, and does not listen */
 int world_take_error(rouse_fd fd);       /* what failed, as -errno; consumed */
 
 /* A UDP socket whose last datagram was refused; not yet told. With `queued` the refusal also waits
@@ -79,7 +90,8 @@ ssize_t world_send(rouse_fd fd, const void *data, size_t size);
 ssize_t world_send_with(rouse_fd fd, const void *data, size_t size,
                         rouse_fd passed);                      /* and a descriptor beside it */
 ssize_t world_receive(rouse_fd fd, void *buffer, size_t size); /* 0 at the end */
-ssize_t world_fill(rouse_fd fd);  /* sends until EAGAIN; how many bytes it took; not to UDP */
+ssize_t world_fill(rouse_fd fd);        /* sends until EAGAIN; how many bytes it took; not to UDP */
+int world_fill_connection(rouse_fd fd); /* of TCP: both sides' buffers; it stays full */
 ssize_t world_drain(rouse_fd fd); /* receives until EAGAIN, the end or an error; how many bytes */
 int world_priority(rouse_fd fd, char byte);       /* sends one byte out of band */
 int world_shut(rouse_fd fd, uint32_t directions); /* half close: of READ, WRITE or both */
@@ -96,6 +108,8 @@ bool world_blocks(rouse_fd fd);   /* whether O_NONBLOCK is not set */
 int world_block(rouse_fd fd, bool blocks);
 unsigned world_open_descriptors(void);                 /* how many of this process are open */
 int world_limit_descriptors(long limit, long *before); /* -ENOTSUP, or what setrlimit(2) said */
+
+int world_threads(void); /* how many this process has */
 
 /* Whether a program that emulates limits stands between this process and its kernel (valgrind does:
  * a descriptor past the limit is made, taken back, and what it was of is lost). */

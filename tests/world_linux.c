@@ -1,6 +1,6 @@
 /*
- * What only Linux has of the world: descriptors that stand for a counter, a timer, signals and a
- * directory, and sockets that keep a queue of errors.
+ * What only Linux has of the world: descriptors that stand for a counter, a timer, signals, a
+ * directory and a process, files that are no files, and sockets that keep a queue of errors.
  *
  * Each costs one or two system calls. What surprises: a read of any of them may return less than
  * was asked for while more waits: the semaphore and, with a small buffer, the queues.
@@ -22,9 +22,13 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,10 +50,10 @@ int world_eventfd(rouse_fd *fd)
     return keep(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE), fd);
 }
 
-int world_timerfd(rouse_fd *fd)
+int world_timerfd(rouse_fd *fd, bool expired)
 {
     int result = keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), fd);
-    if (result < 0)
+    if (result < 0 || !expired)
         return result;
     struct itimerspec soon = {.it_value = {.tv_nsec = 1}};
     timerfd_settime(*fd, 0, &soon, NULL);
@@ -88,10 +92,16 @@ int world_signalfd(rouse_fd *fd)
     return keep(signalfd(-1, &both, SFD_NONBLOCK | SFD_CLOEXEC), fd);
 }
 
+static unsigned next_signal;
+
 int world_signal(void)
 {
-    static unsigned turn;
-    return raise(queued_signals[turn++ % 2]) == 0 ? 0 : -errno;
+    return kill(getpid(), queued_signals[next_signal++ % 2]) == 0 ? 0 : -errno;
+}
+
+int world_signal_thread(void)
+{
+    return raise(queued_signals[next_signal++ % 2]) == 0 ? 0 : -errno;
 }
 
 int world_inotify(rouse_fd *fd)
@@ -115,6 +125,51 @@ int world_inotify(rouse_fd *fd)
     return result;
 }
 
+/* A child does nothing but end. Its descriptor is made before it is reaped, when the number might
+ * stand for another. */
+int world_pidfd(rouse_fd *fd, enum world_process process)
+{
+    pid_t pid = process == WORLD_RUNS ? getpid() : fork();
+    if (pid == 0)
+        _exit(0);
+    if (pid < 0)
+        return -errno;
+    int result = keep((int)syscall(SYS_pidfd_open, pid, 0), fd);
+    if (process != WORLD_RUNS) {
+        siginfo_t ended;
+        int reap = process == WORLD_WAS_REAPED || result < 0 ? 0 : WNOWAIT;
+        while (waitid(P_PID, (id_t)pid, &ended, WEXITED | reap) < 0 && errno == EINTR)
+            ;
+    }
+    return result == -ENOSYS ? -ENOTSUP : result;
+}
+
+static int open_file(const char *path, int flags, rouse_fd *fd)
+{
+    int result = keep(open(path, flags | O_NONBLOCK | O_CLOEXEC), fd);
+    return result == -ENOENT ? -ENOTSUP : result;
+}
+
+int world_zero(rouse_fd *fd)
+{
+    return open_file("/dev/zero", O_RDWR, fd);
+}
+
+int world_random(rouse_fd *fd)
+{
+    return open_file("/dev/urandom", O_RDWR, fd);
+}
+
+int world_mounts(rouse_fd *fd)
+{
+    return open_file("/proc/self/mounts", O_RDONLY, fd);
+}
+
+int world_memory_file(rouse_fd *fd)
+{
+    return keep(memfd_create("rouse-test", MFD_CLOEXEC), fd);
+}
+
 int world_refused_datagram(rouse_fd *fd, bool queued)
 {
     int result = keep(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd);
@@ -134,6 +189,30 @@ int world_take_refusal(rouse_fd fd)
     struct iovec place = {.iov_base = &byte, .iov_len = 1};
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1};
     return recvmsg(fd, &message, MSG_ERRQUEUE) < 0 ? -errno : 0;
+}
+
+/* A folder has as many links as folders in it, and two. */
+int world_threads(void)
+{
+    struct stat threads;
+    return stat("/proc/self/task", &threads) < 0 ? -ENOTSUP : (int)threads.st_nlink - 2;
+}
+
+/* What is on its way makes room when it arrives; it has when only what the peer has no room for is
+ * left here. */
+int world_fill_connection(rouse_fd fd)
+{
+    do {
+        ssize_t sent = world_fill(fd);
+        if (sent < 0)
+            return (int)sent;
+        for (int kept = 1, unsent = 0; kept != unsent;) {
+            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+            if (ioctl(fd, SIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
+                return -errno;
+        }
+    } while (world_ready(fd, ROUSE_WRITE) & ROUSE_WRITE);
+    return 0;
 }
 
 void world_await_sent(rouse_fd fd)

@@ -120,6 +120,11 @@ int world_unconnected(rouse_fd *fd)
     return *fd < 0 ? *fd : 0;
 }
 
+int world_bound(rouse_fd *fd)
+{
+    return bound_socket(SOCK_STREAM, fd);
+}
+
 int world_refused(rouse_fd *client)
 {
     rouse_fd held = -1; /* bound, and does not listen */

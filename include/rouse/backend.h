@@ -58,6 +58,7 @@ enum {
     ROUSE_TRAIT_WRAPS = 64,  /* stands before another, "NAME:INNER": rouse_setup.inner */
     ROUSE_TRAIT_BOUND = 128, /* bound to the thread that polls; opened anew when another adopts */
     ROUSE_TRAIT_LATE = 256,  /* may tell of what was ready since the last wait, and is no more */
+    ROUSE_TRAIT_ASK = 512,   /* to ask costs O(N) more than to sleep */
 };
 
 /* The work of the backend, which it counts as it goes. Read through rouse_count(). */
