@@ -1,6 +1,6 @@
 /*
  * Workload `chain`, the library's side, with level or edge watchers, and the ring of pipes itself.
- * The raw side is in raw_NAME.c, and is level triggered against either.
+ * The raw side is in raw_NAME.c, and is the same against either.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,7 +22,7 @@ static void finish(struct chain *chain)
 
 static void on_level(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct chain_link *link = (struct chain_link *)io;
     chain_hop(link->chain, link);
     finish(link->chain);
@@ -32,7 +32,7 @@ static void on_level(struct rouse_io *io, uint32_t ready)
  * room than a byte: a short count is how it knows, without a second read. */
 static void on_edge(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct chain_link *link = (struct chain_link *)io;
     struct chain *chain = link->chain;
     char bytes[64];
@@ -104,13 +104,14 @@ static void rouse_slice(void *work, uint64_t warmup, uint64_t events, struct sam
     struct chain *chain = work;
     struct rouse_timer timers[MOST_TIMERS];
     uint64_t all = (uint64_t)chain->count;
-    chain->hops = chain->empty = 0;
+    chain->hops = 0;
     start(chain, timers);
     inject(chain, chain->count, all);
     run_once(chain);
     inject(chain, chain->active, all + warmup);
     run_once(chain);
     inject(chain, chain->active, all + warmup + events);
+    chain->empty = 0;
     sample_begin(sample, chain->loop);
     run_once(chain);
     sample_end(sample, chain->loop);
@@ -124,8 +125,8 @@ static void raw_slice(void *work, uint64_t warmup, uint64_t events, struct sampl
 {
     struct chain *chain = work;
     uint64_t all = (uint64_t)chain->count;
-    void *set = chain->raw->open(chain->count);
-    chain->hops = chain->empty = 0;
+    void *set = chain->raw->open(chain->count, chain->edge);
+    chain->hops = 0;
     for (int i = 0; i < chain->count; i++)
         chain->raw->watch(set, chain->links[i].from, i);
     inject(chain, chain->count, all);
@@ -133,6 +134,7 @@ static void raw_slice(void *work, uint64_t warmup, uint64_t events, struct sampl
     inject(chain, chain->active, all + warmup);
     chain->raw->chain(set, chain, all + warmup);
     inject(chain, chain->active, all + warmup + events);
+    chain->empty = 0;
     sample_begin(sample, NULL);
     chain->raw->chain(set, chain, all + warmup + events);
     sample_end(sample, NULL);
@@ -181,7 +183,7 @@ void chain_measure(const char *backend, const struct chain_shape *shape, const s
     if (shape->active > shape->n || shape->timers > MOST_TIMERS)
         die("chain: at most n active pipes and %d timers", MOST_TIMERS);
     struct chain chain = {.backend = backend,
-                          .raw = raw_find(backend),
+                          .raw = raw_choose(backend, plan->against),
                           .count = (int)shape->n,
                           .active = (int)shape->active,
                           .stride = find_stride((int)shape->n),

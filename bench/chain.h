@@ -35,7 +35,7 @@ struct chain {
     int active;
     int stride; /* from a pipe to the next in the ring */
     int timers; /* so many are pending in the library's loop, far away */
-    int edge;   /* whether the library watches edges; the raw loop never does */
+    int edge;   /* whether the library watches edges */
     struct chain_link *links;
     struct rouse_loop *loop;
     uint64_t hops;   /* bytes read */
@@ -63,6 +63,22 @@ static inline void chain_hop(struct chain *chain, struct chain_link *link)
         chain->empty++;
     } else {
         die("chain: cannot read pipe %d", link->from);
+    }
+}
+
+/* The hop of a raw loop that is told of edges: it must leave nothing behind. It offers more room
+ * than a byte, and a short count is how it knows, without a second read. */
+static inline void chain_drain(struct chain *chain, struct chain_link *link)
+{
+    char bytes[64];
+    ssize_t got = read(link->from, bytes, sizeof bytes);
+    if (got == sizeof bytes || (got <= 0 && errno != EAGAIN))
+        die("chain: cannot drain pipe %d", link->from);
+    if (got < 0)
+        chain->empty++;
+    for (; got > 0; got--) {
+        chain->hops++;
+        chain_send(chain, link);
     }
 }
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH       256
@@ -33,8 +32,7 @@ struct client {
 static struct control_message hear(const struct client *client)
 {
     struct control_message message;
-    if (recv(client->control, &message, sizeof message, 0) != sizeof message)
-        die("c10k: the server has gone");
+    process_hear(client->control, &message, sizeof message);
     return message;
 }
 
@@ -58,43 +56,18 @@ static int connect_one(int index, long port)
     return fd;
 }
 
-static uint64_t clock_read(clockid_t clock)
+/* What holding the connections takes, and what the server uses while nobody speaks to it. */
+static void look(const char *backend, const struct c10k_shape *shape, int pid,
+                 const struct control_message *message)
 {
-    struct timespec now;
-    if (clock_gettime(clock, &now) != 0)
-        die("c10k: cannot read the server's CPU clock");
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_ms(long milliseconds)
-{
-    struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-    while (nanosleep(&pause, &pause) != 0 && errno == EINTR)
-        ;
-}
-
-/* How much CPU the server uses while nobody speaks to it. It may first finish what it was at. */
-static void watch_sleep(const char *backend, const struct c10k_shape *shape, int pid,
-                        const struct control_message *held)
-{
-    clockid_t clock;
-    if (clock_getcpuclockid(pid, &clock) != 0)
-        die("c10k: cannot find the server's CPU clock");
-    uint64_t before = 0;
-    for (int tries = 0; tries < 20 && before != clock_read(clock); tries++) {
-        before = clock_read(clock);
-        sleep_ms(20);
-    }
-    uint64_t began = clock_read(CLOCK_MONOTONIC);
-    before = clock_read(clock);
-    sleep_ms(shape->idle_ms);
-    uint64_t used = clock_read(clock) - before;
-    uint64_t lasted = clock_read(CLOCK_MONOTONIC) - began;
+    struct rest rest = process_watch(pid, shape->idle_ms);
     printf("{\"workload\":\"c10k\",\"backend\":\"%s\",\"connections\":%ld,\"active\":%ld,"
-           "\"loop\":\"rouse\",\"held\":%ld,\"resident_before_kb\":%ld,\"resident_held_kb\":%ld,"
-           "\"idle_ns\":%llu,\"idle_cpu_ns\":%llu}\n",
-           backend, shape->connections, shape->active, shape->connections, held->resident_before,
-           held->resident_held, (unsigned long long)lasted, (unsigned long long)used);
+           "\"loop\":\"rouse\",\"held\":%ld",
+           backend, shape->connections, shape->active, shape->connections);
+    rest_print(&rest);
+    footprint_print(&message->before, "before");
+    footprint_print(&message->held, "held");
+    printf("}\n");
     fflush(stdout);
 }
 
@@ -150,9 +123,8 @@ void client_run(const char *backend, const struct c10k_shape *shape, int control
         client.fds[i] = connect_one(i, port);
     watch_active(&client);
     struct control_message held = hear(&client);
-    watch_sleep(backend, shape, pid, &held);
-    if (send(control, &held, sizeof held, MSG_NOSIGNAL) != sizeof held)
-        die("c10k: the server has gone");
+    look(backend, shape, pid, &held);
+    process_tell(control, &held, sizeof held);
     for (uint64_t requests; (requests = hear(&client).requests) > 0;)
         drive(&client, requests);
     for (int i = 0; i < client.count; i++)

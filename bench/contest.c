@@ -14,12 +14,13 @@
 #define MOST_ROUNDS   1000000
 #define WARMUP_ROUNDS 4
 
-static void print_sample(const struct contest *contest, const char *loop, long pair,
-                         const struct sample *sample)
+static void print_sample(const struct contest *contest, const char *against, const char *loop,
+                         long pair, const struct sample *sample)
 {
-    printf("{%s,\"loop\":\"%s\",\"pair\":%ld,\"events\":%" PRIu64 ",\"cpu_ns\":%" PRIu64
-           ",\"empty\":%" PRIu64,
-           contest->label, loop, pair, sample->events, sample->cpu_ns, sample->empty);
+    printf("{%s,\"against\":\"%s\",\"loop\":\"%s\",\"pair\":%ld,\"events\":%" PRIu64
+           ",\"cpu_ns\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"switches\":%" PRIu64,
+           contest->label, against ? against : "", loop, pair, sample->events, sample->cpu_ns,
+           sample->empty, sample->switches);
     if (sample->counted) {
         const struct rouse_counters *work = &sample->work;
         printf(",\"waits\":%" PRIu64 ",\"callbacks\":%" PRIu64 ",\"spurious\":%" PRIu64
@@ -32,14 +33,15 @@ static void print_sample(const struct contest *contest, const char *loop, long p
     fflush(stdout);
 }
 
-/* How many events fit into a slice, by the speed of the raw loop where there is one. The trial
- * grows until it is long enough to tell. */
+/* How many events fit into a slice, by the speed of the backend's raw loop where that is run, else
+ * by that of the library. The trial grows until it is long enough to tell. */
 static uint64_t calibrate(const struct contest *contest, const struct plan *plan)
 {
     uint64_t rounds = (uint64_t)plan->events / contest->active;
     if (rounds > 0)
         return rounds * contest->active;
-    slice_fn *slice = contest->raw ? contest->raw : contest->rouse;
+    int own = contest->raw && plan->raw && !plan->against;
+    slice_fn *slice = own ? contest->raw : contest->rouse;
     uint64_t wanted = (uint64_t)plan->slice_us * 1000;
     struct sample sample = {.cpu_ns = 0};
     for (rounds = LEAST_ROUNDS; rounds < MOST_ROUNDS; rounds *= 64) {
@@ -66,7 +68,7 @@ void contest_run(const struct contest *contest, const struct plan *plan)
                 continue;
             struct sample sample;
             slice(contest->work, warmup, events, &sample);
-            print_sample(contest, rouse ? "rouse" : "raw", pair, &sample);
+            print_sample(contest, plan->against, rouse ? "rouse" : "raw", pair, &sample);
         }
     }
 }

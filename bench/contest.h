@@ -31,6 +31,8 @@ struct plan {
     long events;   /* how many events a slice has; 0: as many as fit into slice_us */
     long rouse;    /* whether to run the library's loop */
     long raw;      /* whether to run the raw one */
+
+    const char *against; /* run the raw loop of this backend; NULL: of the one that is measured */
 };
 
 /* Runs the pairs and prints each slice as one line of JSON. */

@@ -10,10 +10,13 @@ SPDX-License-Identifier: MIT
 import collections
 
 import gnuplot
-from units import nanoseconds
+from rungs import title
+from units import amount, nanoseconds
 
-# `most` is the largest N, `raw` the fit of the raw loop or None.
-Fit = collections.namedtuple('Fit', 'backend a a_error b b_error most raw')
+# `most` is the largest N, `raw` the fit of the raw loop or None. At the largest N, `vain` reads
+# found nothing for each descriptor that did nothing, and an event put threads to sleep so many
+# times as `switches` says.
+Fit = collections.namedtuple('Fit', 'rung a a_error b b_error most vain switches raw')
 
 LEAST_POINTS = 4
 SCRIPT = """
@@ -26,33 +29,40 @@ print sprintf("%.9g %.9g %.9g %.9g", a, a_err, b, b_err)
 """
 
 
-def fit(samples, backend, loop='rouse'):
+def fit(samples, rung, loop='rouse'):
     """The fit of a backend; None if there are too few points."""
-    points = [(shape.n, row.time(loop).middle) for shape, row in samples.of('idle', backend)
-              if row.time(loop)]
+    of = [(shape, row) for shape, row in samples.of('idle', rung.backend) if row.time(loop)]
+    points = [(shape.n, row.time(loop).middle) for shape, row in of]
     if len(points) < LEAST_POINTS:
         return None
     (first, low), (last, high) = points[0], points[-1]
     guess = {'a': low, 'b': max(high - low, 0.001) / (last - first)}
     answer = gnuplot.run(gnuplot.block('points', points) + SCRIPT.format(**guess))
-    raw = fit(samples, backend, 'raw') if loop == 'rouse' else None
-    return Fit(backend, *map(float, answer.split()), last, raw)
+    raw = fit(samples, rung, 'raw') if loop == 'rouse' else None
+    most = of[-1][1]
+    return Fit(rung, *map(float, answer.split()), last, most.each('empty') / (last - 1),
+               most.each('switches'), raw)
 
 
 def verdict(found):
-    """Whether a turn is O(N) in the range that was measured, or flat, or between."""
-    if found.b * found.most > 10 * found.a:
-        return 'O(N)'
-    return 'flat' if found.b * found.most < 0.1 * found.a else 'between flat and O(N)'
+    """Whether a turn is O(N) in the range that was measured, or flat, or between; it is flat too if
+    b may be 0."""
+    if found.b < 2 * found.b_error or found.b * found.most < 0.1 * found.a:
+        return 'flat'
+    return 'O(N)' if found.b * found.most > 10 * found.a else 'between flat and O(N)'
 
 
 def sentence(found):
     """The fit in words."""
-    start = f'{found.backend}: {nanoseconds(found.a)}'
+    start = f'{title(found.rung)}: {nanoseconds(found.a)}'
+    if found.switches > 0.5:
+        start += f' and {amount(found.switches)} switches of threads'
     if verdict(found) == 'flat':
         return f'{start}, whatever N is'
-    return (f'{start} + {nanoseconds(found.b)} for each descriptor that does nothing: '
-            f'{verdict(found)}')
+    what = 'each descriptor that does nothing'
+    if found.vain > 0.9:
+        what += ', which is read in vain'
+    return f'{start} + {nanoseconds(found.b)} for {what}: {verdict(found)}'
 
 
 def short(found):

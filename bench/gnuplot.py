@@ -7,7 +7,7 @@ import re
 import subprocess
 
 PICTURE = """
-set terminal svg size {},{} dynamic enhanced font "sans-serif,15" background "white"
+set terminal svg size {},{} dynamic noenhanced font "sans-serif,15" background "white"
 set encoding utf8
 """
 

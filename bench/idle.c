@@ -13,24 +13,53 @@
 
 static void on_ready(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct idle_watcher *watcher = (struct idle_watcher *)io;
     struct idle *idle = watcher->idle;
     uint64_t before = idle->taken;
     idle_take(idle, watcher->index);
+    if (idle->taken == before)
+        return;
     if (idle->taken == idle->until)
         rouse_stop(idle->loop);
-    else if (idle->taken != before)
+    else
         idle_ring(idle);
 }
 
-static void run_until(struct idle *idle, uint64_t until)
+void idle_open(struct idle *idle, const char *backend, int count)
 {
-    idle->until = until;
-    idle_ring(idle);
-    int result = rouse_run(idle->loop);
-    if (result != 1)
-        die("idle: rouse_run on %s: %s", idle->backend, strerror(-result));
+    *idle = (struct idle){.backend = backend, .count = count, .active = count / 2};
+    idle->fds = calloc((size_t)count, sizeof *idle->fds);
+    idle->watchers = calloc((size_t)count, sizeof *idle->watchers);
+    if (!idle->fds || !idle->watchers)
+        die("idle: no memory for %d descriptors", count);
+    for (int i = 0; i < count; i++) {
+        idle->watchers[i].index = i;
+        idle->watchers[i].idle = idle;
+        idle->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (idle->fds[i] < 0)
+            die("idle: descriptor %d of %d: %s (see ulimit -n)", i, count, strerror(errno));
+    }
+}
+
+void idle_close(struct idle *idle)
+{
+    for (int i = 0; i < idle->count; i++)
+        close(idle->fds[i]);
+    free(idle->watchers);
+    free(idle->fds);
+}
+
+void idle_start(struct idle *idle)
+{
+    idle->loop = loop_open(idle->backend);
+    for (int i = 0; i < idle->count; i++) {
+        struct idle_watcher *watcher = &idle->watchers[i];
+        rouse_io_init(&watcher->io, on_ready);
+        if (rouse_io_start(idle->loop, &watcher->io, idle->fds[i], ROUSE_READ) != 0)
+            die("idle: %s", rouse_error(idle->loop));
+    }
+    loop_settle(idle->loop, idle->count);
 }
 
 static void check(const struct idle *idle, uint64_t events)
@@ -40,60 +69,53 @@ static void check(const struct idle *idle, uint64_t events)
             (unsigned long long)events);
 }
 
+void idle_serve(struct idle *idle, uint64_t events)
+{
+    idle->taken = idle->empty = 0;
+    idle->until = events;
+    idle_ring(idle);
+    int result = rouse_run(idle->loop);
+    if (result != 1)
+        die("idle: rouse_run on %s: %s", idle->backend, strerror(-result));
+    check(idle, events);
+}
+
 static void rouse_slice(void *work, uint64_t warmup, uint64_t events, struct sample *sample)
 {
     struct idle *idle = work;
-    idle->loop = loop_open(idle->backend);
-    idle->taken = idle->empty = 0;
-    for (int i = 0; i < idle->count; i++) {
-        struct idle_watcher *watcher = &idle->watchers[i];
-        rouse_io_init(&watcher->io, on_ready);
-        if (rouse_io_start(idle->loop, &watcher->io, idle->fds[i], ROUSE_READ) != 0)
-            die("idle: %s", rouse_error(idle->loop));
-    }
-    loop_settle(idle->loop, idle->count);
-    run_until(idle, warmup);
+    idle_start(idle);
+    idle_serve(idle, warmup);
     sample_begin(sample, idle->loop);
-    run_until(idle, warmup + events);
+    idle_serve(idle, events);
     sample_end(sample, idle->loop);
     sample->events = events;
     sample->empty = idle->empty;
-    check(idle, warmup + events);
     rouse_close(idle->loop);
 }
 
 static void raw_slice(void *work, uint64_t warmup, uint64_t events, struct sample *sample)
 {
     struct idle *idle = work;
-    void *set = idle->raw->open(idle->count);
-    idle->taken = idle->empty = 0;
+    void *set = idle->raw->open(idle->count, 0);
     for (int i = 0; i < idle->count; i++)
         idle->raw->watch(set, idle->fds[i], i);
+    idle->taken = 0;
     idle->raw->idle(set, idle, warmup);
+    idle->taken = idle->empty = 0;
     sample_begin(sample, NULL);
-    idle->raw->idle(set, idle, warmup + events);
+    idle->raw->idle(set, idle, events);
     sample_end(sample, NULL);
     sample->events = events;
     sample->empty = idle->empty;
-    check(idle, warmup + events);
+    check(idle, events);
     idle->raw->close(set);
 }
 
 void idle_measure(const char *backend, int count, const struct plan *plan)
 {
-    struct idle idle = {
-        .backend = backend, .raw = raw_find(backend), .count = count, .active = count / 2};
-    idle.fds = calloc((size_t)count, sizeof *idle.fds);
-    idle.watchers = calloc((size_t)count, sizeof *idle.watchers);
-    if (!idle.fds || !idle.watchers)
-        die("idle: no memory for %d descriptors", count);
-    for (int i = 0; i < count; i++) {
-        idle.watchers[i].index = i;
-        idle.watchers[i].idle = &idle;
-        idle.fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        if (idle.fds[i] < 0)
-            die("idle: descriptor %d of %d: %s (see ulimit -n)", i, count, strerror(errno));
-    }
+    struct idle idle;
+    idle_open(&idle, backend, count);
+    idle.raw = raw_choose(backend, plan->against);
     char label[128];
     snprintf(label, sizeof label, "\"workload\":\"idle\",\"backend\":\"%s\",\"n\":%d", backend,
              count);
@@ -103,6 +125,5 @@ void idle_measure(const char *backend, int count, const struct plan *plan)
                               .rouse = rouse_slice,
                               .raw = idle.raw ? raw_slice : NULL};
     contest_run(&contest, plan);
-    free(idle.watchers);
-    free(idle.fds);
+    idle_close(&idle);
 }

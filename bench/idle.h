@@ -54,6 +54,18 @@ static inline void idle_take(struct idle *idle, int index)
         die("idle: cannot read eventfd %d", index);
 }
 
+/* Makes the descriptors. */
+void idle_open(struct idle *idle, const char *backend, int count);
+
+/* Opens a loop that watches them all, and has told the backend so. */
+void idle_start(struct idle *idle);
+
+/* Serves so many events, one after the other, and counts anew the reads that found nothing. */
+void idle_serve(struct idle *idle, uint64_t events);
+
+/* Gives back what idle_open() made. The loop has been closed. */
+void idle_close(struct idle *idle);
+
 /* Prints one sample per slice for `count` descriptors. */
 void idle_measure(const char *backend, int count, const struct plan *plan);
 

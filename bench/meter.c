@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 void die(const char *format, ...)
@@ -65,17 +66,29 @@ void loop_settle(struct rouse_loop *loop, int watchers)
     die("the backend was told of %llu watchers out of %d", (unsigned long long)sent, watchers);
 }
 
+/* Voluntary context switches of all threads; the clock is read after it at the beginning of a
+ * slice, and before it at the end, because it looks at each thread. */
+static uint64_t switches_now(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        die("this system does not tell the context switches of a process");
+    return (uint64_t)usage.ru_nvcsw;
+}
+
 void sample_begin(struct sample *sample, const struct rouse_loop *loop)
 {
     *sample = (struct sample){.counted = loop != NULL};
     if (loop)
         sample->work = counters_now(loop);
+    sample->switches = switches_now();
     sample->cpu_ns = cpu_now();
 }
 
 void sample_end(struct sample *sample, const struct rouse_loop *loop)
 {
     sample->cpu_ns = cpu_now() - sample->cpu_ns;
+    sample->switches = switches_now() - sample->switches;
     if (!loop)
         return;
     struct rouse_counters now = counters_now(loop);

@@ -13,13 +13,15 @@
 
 #include <rouse.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What one slice of work has cost. */
 struct sample {
     uint64_t events;
     uint64_t cpu_ns;
-    uint64_t empty; /* reads that found nothing */
-    int counted;    /* whether `work` is filled in */
+    uint64_t empty;    /* reads that found nothing */
+    uint64_t switches; /* times that a thread of this process went to sleep */
+    int counted;       /* whether `work` is filled in */
     struct rouse_counters work;
 };
 
@@ -31,6 +33,13 @@ uint64_t cpu_now(void);
 
 /* Opens a loop on the backend `name` and dies unless it is that backend which runs. */
 struct rouse_loop *loop_open(const char *name);
+
+/* For callbacks: dies if the report says that the descriptor cannot be watched. */
+static inline void report_check(const struct rouse_io *io, uint32_t ready)
+{
+    if (ready & ROUSE_ERROR)
+        die("descriptor %d cannot be watched: %s", io->fd, strerror(-rouse_io_error(io)));
+}
 
 /* Turns the loop, without waiting, until the backend has been told of so many watchers: the loop
  * hands them over in batches, and a wait that has only half of them is half as dear. */

@@ -6,6 +6,7 @@
  */
 #include "raw.h"
 #include "built.h"
+#include "meter.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -20,4 +21,14 @@ const struct raw *raw_find(const char *name)
             return *raw;
     }
     return NULL;
+}
+
+const struct raw *raw_choose(const char *backend, const char *against)
+{
+    if (!against)
+        return raw_find(backend);
+    const struct raw *raw = raw_find(against);
+    if (!raw)
+        die("there is no raw loop on %s", against);
+    return raw;
 }

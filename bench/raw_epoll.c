@@ -18,8 +18,9 @@ struct epoll_set {
     struct epoll_event events[BATCH];
 };
 
-static void *epoll_open(int count)
+static void *epoll_open(int count, int edge)
 {
+    (void)edge;
     (void)count;
     struct epoll_set *set = malloc(sizeof *set);
     if (!set || (set->fd = epoll_create1(EPOLL_CLOEXEC)) < 0)

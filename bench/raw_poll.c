@@ -16,8 +16,9 @@ struct poll_set {
     struct pollfd fds[]; /* by index */
 };
 
-static void *poll_open(int count)
+static void *poll_open(int count, int edge)
 {
+    (void)edge;
     struct poll_set *set = calloc(1, sizeof *set + (size_t)count * sizeof set->fds[0]);
     if (!set)
         die("raw poll: no memory");

@@ -18,8 +18,9 @@ struct select_set {
     int fds[FD_SETSIZE]; /* by index */
 };
 
-static void *select_open(int count)
+static void *select_open(int count, int edge)
 {
+    (void)edge;
     struct select_set *set = calloc(1, sizeof *set);
     if (!set || count > FD_SETSIZE)
         die("raw select: no room for %d descriptors", count);

@@ -13,7 +13,8 @@ import math
 import statistics
 
 Interval = collections.namedtuple('Interval', 'low middle high')
-Shape = collections.namedtuple('Shape', 'workload backend n active timers edge')
+# `against` is the backend whose raw loop was run: empty if it is the same.
+Shape = collections.namedtuple('Shape', 'workload backend n active timers edge against')
 
 WORK = ('waits', 'system_calls', 'descriptors', 'bytes_in', 'bytes_out', 'scanned')
 
@@ -37,14 +38,14 @@ class Row:
 
     def __init__(self):
         self.pairs = {}  # (round, pair) -> {'rouse': sample, 'raw': sample}
-        self.held = None  # what it took to hold the connections of c10k
+        self.held = None  # what it took to hold them all, of c10k and hold
 
     def add(self, sample):
-        if 'held' in sample:
-            self.held = sample
-        else:
+        if 'pair' in sample:
             pair = self.pairs.setdefault((sample['round'], sample['pair']), {})
             pair[sample['loop']] = sample
+        else:
+            self.held = sample
 
     def _slices(self, loop):
         return [pair[loop] for pair in self.pairs.values() if loop in pair]
@@ -66,6 +67,11 @@ class Row:
         each['waits'] = total['waits'] / sum(sample['events'] for sample in slices)
         return each
 
+    def each(self, name):
+        """How much of something the library's slices had for each event."""
+        slices = self._slices('rouse')
+        return sum(sample[name] for sample in slices) / sum(sample['events'] for sample in slices)
+
 
 class Samples:
     """All rows, by shape."""
@@ -76,11 +82,21 @@ class Samples:
     def add(self, sample):
         shape = Shape(sample['workload'], sample['backend'],
                       sample.get('n', sample.get('connections')), sample.get('active', 1),
-                      sample.get('timers', 0), sample.get('watch') == 'edge')
+                      sample.get('timers', 0), sample.get('watch') == 'edge',
+                      sample.get('against', ''))
         self.rows.setdefault(shape, Row()).add(sample)
 
-    def of(self, workload, backend=None):
+    def of(self, workload, backend=None, against=''):
         """Pairs of shape and row that have a slice of the library, smallest shape first."""
+        return self._those(workload, backend, lambda shape, row: row.time() and
+                           shape.against == against)
+
+    def held(self, workload, backend=None):
+        """Pairs of shape and what it took to hold so many."""
+        return [(shape, row.held) for shape, row in
+                self._those(workload, backend, lambda shape, row: row.held)]
+
+    def _those(self, workload, backend, wanted):
         return sorted(((shape, row) for shape, row in self.rows.items()
                        if shape.workload == workload and backend in (None, shape.backend)
-                       and row.time()), key=lambda item: item[0])
+                       and wanted(shape, row)), key=lambda item: item[0])

@@ -17,32 +17,20 @@
 
 static void tell(const struct server *server, const struct control_message *message)
 {
-    if (send(server->control.fd, message, sizeof *message, MSG_NOSIGNAL) != sizeof *message)
-        die("c10k: the client has gone");
-}
-
-/* The memory of this process that is in RAM, in kB. */
-static long resident_now(void)
-{
-    long kilobytes = -1;
-    char line[128];
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && kilobytes < 0 && fgets(line, sizeof line, status))
-        sscanf(line, "VmRSS: %ld kB", &kilobytes);
-    if (status)
-        fclose(status);
-    return kilobytes;
+    process_tell(server->control.fd, message, sizeof *message);
 }
 
 static void on_request(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct server *server = ((struct connection *)io)->server;
     char message[MESSAGE_SIZE];
-    if (rouse_read(io, message, sizeof message) != sizeof message ||
-        rouse_write(io, message, sizeof message) != sizeof message)
+    ssize_t got = rouse_read(io, message, sizeof message);
+    if (got == -EAGAIN)
+        server->empty++;
+    else if (got != sizeof message || rouse_write(io, message, sizeof message) != sizeof message)
         die("c10k: a message did not come or go whole");
-    if (++server->answered == server->until)
+    else if (++server->answered == server->until)
         rouse_stop(server->loop);
 }
 
@@ -56,7 +44,7 @@ static void watch(struct connection *connection, void (*fn)(struct rouse_io *, u
 
 static void on_connection(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct server *server = ((struct connection *)io)->server;
     int fd = -1;
     int result = 0;
@@ -70,18 +58,19 @@ static void on_connection(struct rouse_io *io, uint32_t ready)
     if (server->accepted < server->count)
         return;
     rouse_io_close(io);
-    tell(server, &(struct control_message){.resident_before = server->resident_before,
-                                           .resident_held = resident_now()});
+    rouse_stop(server->loop);
 }
 
 /* The client has looked at our sleep for long enough. */
 static void on_control(struct rouse_io *io, uint32_t ready)
 {
-    (void)ready;
+    report_check(io, ready);
     struct control_message message;
-    if (rouse_read(io, &message, sizeof message) != sizeof message)
+    ssize_t got = rouse_read(io, &message, sizeof message);
+    if (got == sizeof message)
+        rouse_stop(((struct connection *)io)->server->loop);
+    else if (got != -EAGAIN)
         die("c10k: the client has gone");
-    rouse_stop(((struct connection *)io)->server->loop);
 }
 
 static void run_once(struct server *server)
@@ -109,6 +98,9 @@ static void hold(struct server *server)
     server->loop = loop_open(server->backend);
     listen_on_loopback(server);
     watch(&server->listener, on_connection);
+    run_once(server);
+    loop_settle(server->loop, server->count);
+    tell(server, &(struct control_message){.before = server->before, .held = footprint_now()});
     watch(&server->control, on_control);
     run_once(server);
     rouse_close(server->loop);
@@ -124,6 +116,7 @@ static void ask(struct server *server, uint64_t requests)
 static void check(const struct server *server, struct sample *sample, uint64_t events)
 {
     sample->events = events;
+    sample->empty = server->empty;
     if (server->answered != server->until)
         die("c10k: %llu requests answered on %s, %llu asked", (unsigned long long)server->answered,
             server->backend, (unsigned long long)server->until);
@@ -138,6 +131,7 @@ static void rouse_slice(void *work, uint64_t warmup, uint64_t events, struct sam
     loop_settle(server->loop, server->count);
     ask(server, warmup);
     run_once(server);
+    server->empty = 0;
     sample_begin(sample, server->loop);
     ask(server, events);
     run_once(server);
@@ -149,11 +143,12 @@ static void rouse_slice(void *work, uint64_t warmup, uint64_t events, struct sam
 static void raw_slice(void *work, uint64_t warmup, uint64_t events, struct sample *sample)
 {
     struct server *server = work;
-    void *set = server->raw->open(server->count);
+    void *set = server->raw->open(server->count, 0);
     for (int i = 0; i < server->count; i++)
         server->raw->watch(set, server->connections[i].fd, i);
     ask(server, warmup);
     server->raw->serve(set, server, server->until);
+    server->empty = 0;
     sample_begin(sample, NULL);
     ask(server, events);
     server->raw->serve(set, server, server->until);
@@ -166,9 +161,9 @@ void server_run(const char *backend, const struct c10k_shape *shape, int control
                 const struct plan *plan)
 {
     struct server server = {.backend = backend,
-                            .raw = raw_find(backend),
+                            .raw = raw_choose(backend, plan->against),
                             .count = (int)shape->connections,
-                            .resident_before = resident_now()};
+                            .before = footprint_now()};
     server.control = (struct connection){.server = &server, .fd = control};
     server.connections = calloc((size_t)server.count, sizeof *server.connections);
     if (!server.connections)

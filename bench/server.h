@@ -13,8 +13,10 @@
 #define BENCH_SERVER_H
 
 #include "contest.h"
+#include "process.h"
 #include "raw.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #define MESSAGE_SIZE 64
@@ -34,9 +36,10 @@ struct server {
     struct connection *connections;
     int count;
     int accepted;
-    long resident_before; /* kB, before the first connection */
+    struct footprint before; /* the first connection */
     uint64_t answered;
     uint64_t until; /* the library's loop stops when so many have been */
+    uint64_t empty; /* reads that found nothing: reports that were wrong */
 };
 
 /* From the command line. */
@@ -47,19 +50,22 @@ struct c10k_shape {
 /* What the sockets of the control pair carry, in both directions. */
 struct control_message {
     long port;
-    long resident_before; /* kB */
-    long resident_held;   /* kB, with all connections held */
-    uint64_t requests;    /* that the client shall make now */
+    uint64_t requests;             /* that the client shall make now */
+    struct footprint before, held; /* without a connection, and with all of them */
 };
 
 /* Echoes one message, in a raw loop. */
 static inline void server_answer(struct server *server, struct connection *connection)
 {
     char message[MESSAGE_SIZE];
-    if (recv(connection->fd, message, sizeof message, 0) != sizeof message ||
-        send(connection->fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message)
+    ssize_t got = recv(connection->fd, message, sizeof message, 0);
+    if (got < 0 && errno == EAGAIN)
+        server->empty++;
+    else if (got != sizeof message ||
+             send(connection->fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message)
         die("c10k: a message did not come or go whole");
-    server->answered++;
+    else
+        server->answered++;
 }
 
 /* The server's process: serves until all slices have been measured. */

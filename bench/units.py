@@ -28,6 +28,9 @@ def amount(value):
     return f'{value:,.0f}' if whole else f'{value:,.2f}'
 
 
-def kilobytes(value):
-    """Memory."""
-    return f'{digits(value / 1024)} MB' if value >= 1024 else f'{value} kB'
+def size(value):
+    """An amount of memory in bytes."""
+    for unit, above in ('GB', 1e9), ('MB', 1e6), ('kB', 1e3):
+        if value >= 0.9995 * above:
+            return f'{digits(value / above)} {unit}'
+    return f'{value:.0f} B'
