@@ -62,17 +62,18 @@ enum {
     URING_CANCELS = 4, /* cancellations are among them, whose completions are not worth a wake */
     URING_LEFT = 8,    /* completions are in the other ring for which there was no room */
     URING_LOST = 16,   /* the ring has become unusable */
+    URING_MANY = 32,   /* so much was done in the last call that the kernel may have more */
 };
 
 struct uring_state {
-    struct rouse_allocator allocator;
-    struct rouse_work *work;
-    struct io_uring ring;
+    struct rouse_work *work; /* what every wait touches comes first */
     struct uring_slot *slots;
     uint32_t capacity;
     uint32_t todo;
     unsigned wait_flags;
     int lost; /* the -errno of URING_LOST, for a poll to return */
+    struct io_uring ring;
+    struct rouse_allocator allocator;
     pid_t process;
     pthread_t thread; /* that it is bound to */
 };
@@ -296,6 +297,8 @@ static HOT int uring_collect(struct uring_state *state, struct rouse_event *even
     unsigned head = *ring->khead;
     unsigned tail = io_uring_smp_load_acquire(ring->ktail);
     state->work->scanned += tail - head;
+    if (tail - head >= URING_PIECES)
+        state->todo |= URING_MANY;
     for (; head != tail; head++) {
         const struct io_uring_cqe *completion = &ring->cqes[head & ring->ring_mask];
         uint32_t index = ROUSE_SLOT(completion->user_data);
@@ -358,9 +361,9 @@ static HOT void uring_enter(struct uring_state *state, int64_t timeout_ns)
     if (timeout_ns == 0 && !queued && !uring_is_behind(state))
         return;
     state->work->system_calls++;
-    int result = timeout_ns < 0 && !queued ? io_uring_enter((unsigned)state->ring.enter_ring_fd, 0,
-                                                            1, state->wait_flags, NULL)
-                                           : uring_enter_with(state, queued, timeout_ns);
+    int result = timeout_ns > 0 || queued ? uring_enter_with(state, queued, timeout_ns)
+                                          : io_uring_enter((unsigned)state->ring.enter_ring_fd, 0,
+                                                           timeout_ns < 0, state->wait_flags, NULL);
     if (result < 0)
         uring_failed(state, result);
 }
@@ -378,6 +381,7 @@ APART static int uring_catch_up(struct uring_state *state, struct rouse_event *e
             uring_failed(state, result);
         n = uring_collect(state, events, n, nevents);
     }
+    state->todo &= ~(uint32_t)URING_MANY;
     return n;
 }
 
@@ -500,7 +504,7 @@ static int uring_poll(void *opaque, const struct rouse_change *changes, int ncha
         uring_enter(state, n > 0 ? 0 : timeout_ns);
         n = uring_collect(state, events, n, nevents);
     }
-    if (uring_is_behind(state))
+    if (state->todo & URING_MANY)
         n = uring_catch_up(state, events, n, nevents);
     state->work->bytes_out += (uint64_t)n * sizeof(struct io_uring_cqe);
     return n > 0 ? n : state->lost;

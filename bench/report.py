@@ -66,12 +66,10 @@ def _figures(samples, rungs, found):
         'tax': _figure(
             pictures.tax(samples, rungs), lambda: findings.tax(samples, rungs),
             '<code>chain</code> and <code>c10k</code>: the tax with its 95 % interval. Left of the '
-            'line the library is cheaper than the raw loop. Hollow points: the raw loop is told of '
-            'edges, the library gives levels.'),
+            'line the library is cheaper than the raw loop.'),
         'tax_by_n': _figure(
             pictures.tax_by_n(samples, rungs), lambda: findings.tax_by_n(samples, rungs),
-            '<code>idle</code>: the tax against N. At 1 the library is free. Hollow points as '
-            'above.'),
+            '<code>idle</code>: the tax against N. At 1 the library is free.'),
         'against': _figure(
             pictures.against(samples, rungs), lambda: findings.against(samples, rungs),
             'Left of the line a program on the library is faster than a loop on epoll written by '
