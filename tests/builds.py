@@ -23,8 +23,10 @@ FOLDER = ROOT / 'build' / 'tests'
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
-# tests/meson.build that are run in it, the environment of the tests, and what stands before them.
-Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper')
+# tests/meson.build that are run in it, the environment of the tests, what stands before them, and
+# the backends that it cannot run, with the reason.
+Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper unable',
+                               defaults=[{}])
 PLAIN = Build('plain', [], None, {'program', 'wrapped', 'examples', 'check'}, {}, [])
 ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
                             '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],

@@ -147,7 +147,7 @@ static void failures_that_pass_are_no_errors(void **state)
     }
 }
 
-/* M9: the sleeping call, with a timeout and without. */
+/* The sleeping call, with a timeout and without. */
 static void failed_sleep_only_costs_a_turn(void **state)
 {
     (void)state;
@@ -164,8 +164,10 @@ static void failed_sleep_only_costs_a_turn(void **state)
         kernel_fails(passing[i], 0, 2);
         while (rouse_timer_active(&t.timer))
             CHECK_OK(loop, rouse_turn(loop, -1));
-        assert_int_equal(seen.met, 2);
+        assert_in_range(seen.met, 0,
+                        2); /* fewer if the machine is so slow that it is due by then */
         assert_true(world_now() - begun >= 2000000);
+        kernel.times = 0;
         journal_take();
         check_both_are_told();
     }

@@ -21,8 +21,6 @@ static void woken(struct rouse_hook *hook)
     wakes++;
 }
 
-/* P1, P3, L8: the multishots of those whose completions do not fit have ended, that of the loop's
- * own wake among them. */
 static void check_overflows(uint32_t mode, bool wake_first)
 {
     struct rouse_hook hook;
@@ -48,6 +46,8 @@ static void check_overflows(uint32_t mode, bool wake_first)
     end(false);
 }
 
+/* P1, P3, L8: the multishots of those whose completions do not fit have ended, that of the loop's
+ * own wake among them. */
 static void completions_that_do_not_fit_are_told_and_told_again(void **state)
 {
     (void)state;

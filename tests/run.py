@@ -279,6 +279,9 @@ def main():
             return 0 if programs else 1
         for build in [PLAIN, VALGRIND] if options.valgrind else [PLAIN, ASAN, TSAN]:
             of_build = [program for program in programs if program.suites & build.suites]
+            for backend in {program.backend for program in of_build} & set(build.unable):
+                results.add(f'{backend} with {build.name}', 'skipped', build.unable[backend], build)
+                of_build = [program for program in of_build if program.backend != backend]
             if of_build:
                 run_build(build, of_build, began)
             began = time.monotonic()
