@@ -310,8 +310,8 @@ ROUSE_API int rouse_accept(struct rouse_io *io, rouse_fd *fd);
 
 /* How a non-blocking connect() ended, once WRITE was reported: 0, or the -errno of its failure.
  * After a spurious report (the rule on `spin`) it may be 0 while the connect is still under way;
- * the first write then says -EAGAIN. Consumes SO_ERROR, which nothing else in the library does. Also
- * -EINVAL, -EPERM, -ECHILD. */
+ * the first write then says -EAGAIN. Consumes SO_ERROR, which nothing else in the library does.
+ * Also -EINVAL, -EPERM, -ECHILD. */
 ROUSE_API int rouse_connect_result(struct rouse_io *io);
 
 /* Sets O_NONBLOCK, which is shared with every duplicate of the descriptor. Any thread. -EBADF. */
