@@ -64,26 +64,21 @@ static void fill(struct player *self)
         ;
 }
 
-/* Fills what lies between the ends, which on TCP can be many megabytes; here it is little. */
 static void fill_up(enum world_kind kind)
 {
-    int bytes = 4096;
-    if (kind == WORLD_TCP) {
-        setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-        setsockopt(ends[1], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    if (kind == WORLD_TCP)
         CHECK_OK(NULL, world_fill_connection(ends[0]));
-    } else {
+    else
         CHECK_OK(NULL, world_fill(ends[0]));
-    }
 }
 
-static void check_writer(enum world_kind kind, uint32_t mode)
+static void check_writer(enum world_kind kind, uint32_t mode, int rounds)
 {
     begin(kind, ROUSE_WRITE | mode, fill);
     fill_up(kind);
     CHECK_OK(NULL, world_shut(ends[1], ROUSE_WRITE));
     world_await(ends[0], ROUSE_HANGUP);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < rounds; i++) {
         check_sleeps();
         world_drain(ends[1]);
         world_await(ends[0], ROUSE_WRITE);
@@ -96,6 +91,7 @@ static void check_writer(enum world_kind kind, uint32_t mode)
         CHECK_OK(loop, rouse_io_want(&a.io, ROUSE_WRITE));
         journal_take();
     }
+    check_sleeps();
     end();
 }
 
@@ -103,12 +99,12 @@ static void check_writer(enum world_kind kind, uint32_t mode)
 static void end_of_what_nobody_reads_is_no_spin(void **state)
 {
     (void)state;
-    for (int age = 0; age < KERNEL_AGES; age++)
-        for (int mode = 0; mode < MODES; mode++) {
-            kernel_is_older(age);
-            check_writer(WORLD_UNIX, modes[mode]);
-            check_writer(WORLD_TCP, modes[mode]);
-        }
+    for (int age = 0; age < KERNEL_AGES; age++) {
+        kernel_is_older(age);
+        for (int mode = 0; mode < MODES; mode++)
+            check_writer(WORLD_UNIX, modes[mode], 3);
+        check_writer(WORLD_TCP, 0, 1); /* each round moves megabytes */
+    }
 }
 
 /* C11: the same for one that is told at once when it is started, and for one that pauses. */

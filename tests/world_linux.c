@@ -198,6 +198,27 @@ int world_threads(void)
     return stat("/proc/self/task", &threads) < 0 ? -ENOTSUP : (int)threads.st_nlink - 2;
 }
 
+enum { STUCK = 500 };
+
+/* Waits until what is on its way has arrived. But the peer may throw away what it has no room for,
+ * which is then sent again and again: so also until nothing has changed for long. */
+static int await_arrival(rouse_fd fd)
+{
+    int before = -1;
+    for (int same = 0; same < STUCK; same++) {
+        int kept, unsent;
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+        if (ioctl(fd, SIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
+            return -errno;
+        if (kept == unsent)
+            return 0;
+        if (kept != before)
+            same = 0;
+        before = kept;
+    }
+    return 0;
+}
+
 /* What is on its way makes room when it arrives; it has when only what the peer has no room for is
  * left here. */
 int world_fill_connection(rouse_fd fd)
@@ -206,11 +227,9 @@ int world_fill_connection(rouse_fd fd)
         ssize_t sent = world_fill(fd);
         if (sent < 0)
             return (int)sent;
-        for (int kept = 1, unsent = 0; kept != unsent;) {
-            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-            if (ioctl(fd, SIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
-                return -errno;
-        }
+        int error = await_arrival(fd);
+        if (error != 0)
+            return error;
     } while (world_ready(fd, ROUSE_WRITE) & ROUSE_WRITE);
     return 0;
 }
