@@ -206,7 +206,7 @@ static int await_arrival(rouse_fd fd)
 {
     int before = -1;
     for (int same = 0; same < STUCK; same++) {
-        int kept, unsent;
+        int kept = 0, unsent = 0; /* valgrind does not know that ioctl sets them */
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
         if (ioctl(fd, SIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
             return -errno;
