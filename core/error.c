@@ -4,9 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _POSIX_C_SOURCE 200809L /* the strerror_r that returns int */
 #include <stdio.h>
-#include <string.h>
 
 #include "loop.h"
 
@@ -25,9 +23,8 @@ const char *rouse_error(struct rouse_loop *loop)
     loop->words[0] = '\0';
     if (failure->tried == NULL)
         return loop->words;
-    char reason[96];
-    if (strerror_r(failure->error, reason, sizeof reason) != 0)
-        snprintf(reason, sizeof reason, "error %d", failure->error);
+    char room[96];
+    const char *reason = words_of(failure->error, room, sizeof room);
     char tried[96];
     /* The format is a literal of the caller's, with at most one %lld. */
     snprintf(tried, sizeof tried, failure->tried, failure->subject);

@@ -1,8 +1,8 @@
 /*
  * From a descriptor to the slot of its watcher. Descriptors are small integers that the kernel
- * gives out lowest first, so the map is an array: 4 bytes for each number up to the highest that
- * was ever watched. It is asked on start and stop, never on the path of an event. Nothing is
- * hashed, and the limit of the process has no say in its size.
+ * gives out lowest first (Windows in steps of four), so the map is an array: 4 bytes for each
+ * number up to the highest that was ever watched. It is asked on start and stop, never on the path
+ * of an event. Nothing is hashed, and the limit of the process has no say in its size.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,14 +13,16 @@
 
 uint32_t fdmap_find(const struct rouse_loop *loop, rouse_fd fd)
 {
-    return (uint32_t)fd < loop->nfds ? loop->fd_slots[fd] : 0;
+    return (uint64_t)fd < loop->nfds ? loop->fd_slots[fd] : 0;
 }
 
 int fdmap_reserve(struct rouse_loop *loop, rouse_fd fd)
 {
     uint32_t old = loop->nfds;
-    if ((uint32_t)fd < old)
+    if ((uint64_t)fd < old)
         return 0;
+    if ((uint64_t)fd >= UINT32_MAX)
+        return -ENOMEM;
     void *array = loop->fd_slots;
     int error = memory_grow(&loop->setup.allocator, &array, &loop->nfds, (uint32_t)fd + 1,
                             sizeof *loop->fd_slots);

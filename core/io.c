@@ -94,8 +94,11 @@ static int refuse_start(struct rouse_loop *loop, const struct rouse_io *io, rous
         return loop_fail(loop, EEXIST, tried, fd,
                          "another watcher of this loop has it: stop that one before the descriptor "
                          "is closed, or watch a dup()");
-    if (loop->system->check(fd) != 0)
-        return loop_fail(loop, EBADF, tried, fd, "it is not open");
+    int error = loop->system->check(fd);
+    if (error != 0)
+        return loop_fail(loop, -error, tried, fd,
+                         error == -EBADF ? "it is not open"
+                                         : "this system watches sockets only (Winsock started)");
     if (loop->backend.fd_limit != 0 && fd >= loop->backend.fd_limit)
         return loop_fail(
             loop, ERANGE, tried, fd,

@@ -182,7 +182,7 @@ static int sleep_by_clock(struct rouse_loop *loop, int64_t timeout)
     int64_t now = loop_clock(loop);
     bool for_ever = left < 0 || (now > 0 && left > INT64_MAX - now);
     int64_t deadline = for_ever ? INT64_MAX : now + left;
-    if (left != 0 && !atomic_load_explicit(&loop->woken, memory_order_relaxed))
+    if (left != 0 && !wake_pending(loop))
         loop->clock.idle_until(loop->clock.context, deadline);
     return 0;
 }
@@ -241,6 +241,7 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
 
 APART int loop_reopen(struct rouse_loop *loop)
 {
+    wake_hold(loop);
     if (loop->backend_open)
         loop->backend.close(loop->state);
     int error = registry_open_chosen(loop);
@@ -251,6 +252,7 @@ APART int loop_reopen(struct rouse_loop *loop)
     loop->agenda &= ~(uint32_t)AGENDA_REBUILD;
     loop->counters.rebuilds++;
     io_forget(loop);
+    wake_again(loop);
     return 0;
 }
 

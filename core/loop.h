@@ -106,7 +106,7 @@ struct rouse_loop {
     struct rouse_link hooks[3]; /* by enum rouse_moment */
 
     /* Wakes: the only part that other threads touch. */
-    _Atomic(bool) woken;      /* a wake is on its way: who finds it set has nothing to do */
+    _Atomic(uint32_t) wakes;  /* whether one is pending, and how many ring now; see wake.c */
     _Atomic(bool) wake_asked; /* by rouse_wake(), so that its hooks are called */
     _Atomic(struct rouse_task *) posted; /* a stack, the last posted first */
     rouse_fd notifier[2];                /* what the loop watches, what a waker writes to */
@@ -133,6 +133,7 @@ extern _Thread_local uintptr_t owner_self;
 extern _Thread_local struct rouse_loop *owner_running;
 int owner_enter(void);
 uintptr_t owner_forks(void);
+void owner_forked(void);
 int owner_refuse(const struct rouse_loop *loop);
 
 static inline int owner_check(const struct rouse_loop *loop)
@@ -146,8 +147,15 @@ int registry_open(struct rouse_loop *loop, const struct rouse_config *config, ch
 int registry_open_chosen(struct rouse_loop *loop);
 void registry_close(struct rouse_loop *loop);
 
-/* system_posix.c */
+/* forks_*.c: from now on owner_forked() is called in each forked child. 0 or -errno. */
+int forks_watch(void);
+
+/* system_*.c: the table of system calls; and to let other threads run. */
 extern const struct rouse_system system_table;
+void system_yield(void);
+
+/* words_posix.c, winsock.c: what an errno is in words; `buffer` is there to be used. */
+const char *words_of(int error, char *buffer, size_t size);
 
 /* notifier_*.c: a descriptor that becomes readable when another thread rings it. */
 int notifier_open(rouse_fd fds[2]);
@@ -160,7 +168,9 @@ void notifier_silence(const rouse_fd fds[2]);
 int wake_open(struct rouse_loop *loop);
 void wake_close(struct rouse_loop *loop);
 int wake_renew(struct rouse_loop *loop);
+void wake_hold(struct rouse_loop *loop);
 void wake_again(struct rouse_loop *loop);
+bool wake_pending(const struct rouse_loop *loop);
 void wake_take_posted(struct rouse_loop *loop);
 void wake_collect(struct rouse_loop *loop);
 

@@ -10,6 +10,7 @@
 #define fdmap_find           rouse_fdmap_find
 #define fdmap_reserve        rouse_fdmap_reserve
 #define fdmap_set            rouse_fdmap_set
+#define forks_watch          rouse_forks_watch
 #define hooks_detach         rouse_hooks_detach
 #define hooks_run            rouse_hooks_run
 #define io_collect           rouse_io_collect
@@ -34,6 +35,7 @@
 #define notifier_ring        rouse_notifier_ring
 #define notifier_silence     rouse_notifier_silence
 #define owner_enter          rouse_owner_enter
+#define owner_forked         rouse_owner_forked
 #define owner_forks          rouse_owner_forks
 #define owner_refuse         rouse_owner_refuse
 #define owner_running        rouse_owner_running
@@ -47,6 +49,7 @@
 #define slots_take           rouse_slots_take
 #define slots_unlist         rouse_slots_unlist
 #define system_table         rouse_system_table
+#define system_yield         rouse_system_yield
 #define tasks_detach         rouse_tasks_detach
 #define tasks_run            rouse_tasks_run
 #define timers_detach        rouse_timers_detach
@@ -55,8 +58,14 @@
 #define wake_again           rouse_wake_again
 #define wake_close           rouse_wake_close
 #define wake_collect         rouse_wake_collect
+#define wake_hold            rouse_wake_hold
 #define wake_open            rouse_wake_open
+#define wake_pending         rouse_wake_pending
 #define wake_renew           rouse_wake_renew
 #define wake_take_posted     rouse_wake_take_posted
+#define winsock_errno        rouse_winsock_errno
+#define winsock_error        rouse_winsock_error
+#define winsock_no_socket    rouse_winsock_no_socket
+#define words_of             rouse_words_of
 
 #endif

@@ -83,7 +83,7 @@ int rouse_open(struct rouse_loop **loop, const struct rouse_config *config)
         known.why[0] = '\0';
     int error = owner_enter();
     if (error != 0)
-        return refuse(&known, -error, "pthread_atfork has no memory");
+        return refuse(&known, -error, "no memory to watch for forks");
     struct rouse_loop *opened = allocate(&known);
     if (opened == NULL)
         return refuse(&known, ENOMEM, "no memory");
@@ -109,6 +109,8 @@ int rouse_close(struct rouse_loop *loop)
     if (loop->running && (error == 0 || (loop->agenda & AGENDA_FORKED)))
         return loop_fail(loop, EBUSY, "close the loop", 0,
                          "stop it, and close it when it has returned");
+    if (error == 0)
+        wake_hold(loop);
     io_detach(loop);
     timers_detach(loop);
     tasks_detach(loop);

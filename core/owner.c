@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "loop.h"
@@ -20,10 +19,9 @@ _Thread_local struct rouse_loop *owner_running; /* the innermost loop that runs 
 
 static _Atomic(uintptr_t) last_number;
 static _Atomic(uintptr_t) forks; /* how often an ancestor of this process has forked to become it */
-static pthread_once_t watched = PTHREAD_ONCE_INIT;
-static int watch_error;
 
-static void forked(void)
+/* In a forked child, inside fork(). */
+void owner_forked(void)
 {
     owner_self = 0;
     for (struct rouse_loop *loop = owner_running; loop != NULL; loop = loop->outer) {
@@ -33,17 +31,12 @@ static void forked(void)
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }
 
-static void watch_forks(void)
-{
-    watch_error = pthread_atfork(NULL, NULL, forked);
-}
-
 /* Gives the calling thread a number. */
 int owner_enter(void)
 {
-    pthread_once(&watched, watch_forks);
-    if (watch_error != 0)
-        return -watch_error;
+    int error = forks_watch();
+    if (error != 0)
+        return error;
     if (owner_self == 0)
         owner_self = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
     return 0;
@@ -83,8 +76,5 @@ int rouse_adopt(struct rouse_loop *loop)
     if (!(loop->agenda & AGENDA_FORKED))
         loop->running = false;
     loop->agenda &= ~(uint32_t)AGENDA_FORKED;
-    error = loop_reopen(loop);
-    if (error == 0)
-        wake_again(loop);
-    return error;
+    return loop_reopen(loop);
 }

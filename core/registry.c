@@ -103,7 +103,8 @@ static int try_backend(struct rouse_loop *loop, const struct rouse_backend *back
         memory_free(allocator, loop->state, size);
         loop->state = NULL;
     }
-    add(why, "%s", words[0] != '\0' ? words : strerror(-error));
+    char room[96];
+    add(why, "%s", words[0] != '\0' ? words : words_of(-error, room, sizeof room));
     return error;
 }
 

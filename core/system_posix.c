@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -132,6 +133,11 @@ const struct rouse_system system_table = {
     .take_error = take_error,
     .close = close_once,
 };
+
+void system_yield(void)
+{
+    sched_yield();
+}
 
 int rouse_nonblock(rouse_fd fd)
 {

@@ -1,12 +1,15 @@
 /*
  * Wakes and posts: the one door by which other threads and signal handlers reach a loop.
  *
- * A wake sets a flag, and rings the notifier only if it was not set: a wake that finds another one
- * pending costs one atomic exchange. A post first pushes its task onto a stack by compare and swap,
- * then wakes. The loop clears the flag before it looks at the stack, never after: so whatever
- * was pushed before a flag that was found set is seen by the loop that clears it, and the last wake
- * is always followed by a look. Both sides use read-modify-write operations on the flag: a plain
- * load could be early on a processor with weak ordering.
+ * A wake sets a flag, and rings only if it was not set: a wake that finds another one pending costs
+ * one atomic exchange. A post first pushes its task onto a stack by compare and swap, then wakes.
+ * The loop clears the flag before it looks at the stack, never after: so whatever was pushed before
+ * a flag that was found set is seen by the loop that clears it, and the last wake is always
+ * followed by a look. Both sides use read-modify-write operations on the flag, also to leave it as
+ * it is: a plain load could be early on a processor with weak ordering.
+ *
+ * Beside the flag are counted those who are ringing at this moment, because what they ring may be
+ * the backend: it is not closed, and the loop not freed, before they are out of it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,9 +18,18 @@
 #include "loop.h"
 #include "task.h"
 
+/* loop.wakes */
+enum { PENDING = 1, RINGER = 2 };
+
 static void ring(struct rouse_loop *loop)
 {
-    if (atomic_exchange_explicit(&loop->woken, true, memory_order_acq_rel))
+    uint32_t before = atomic_load_explicit(&loop->wakes, memory_order_relaxed);
+    uint32_t after;
+    do
+        after = before & PENDING ? before : before + PENDING + RINGER;
+    while (!atomic_compare_exchange_weak_explicit(&loop->wakes, &before, after,
+                                                  memory_order_acq_rel, memory_order_relaxed));
+    if (before & PENDING)
         return;
     int kept = errno;
     if (loop->notifier[1] >= 0)
@@ -25,6 +37,29 @@ static void ring(struct rouse_loop *loop)
     else
         loop->backend.wake(loop->state);
     errno = kept;
+    atomic_fetch_sub_explicit(&loop->wakes, RINGER, memory_order_release);
+}
+
+bool wake_pending(const struct rouse_loop *loop)
+{
+    return atomic_load_explicit(&loop->wakes, memory_order_relaxed) & PENDING;
+}
+
+/* From here on nobody rings, and nobody is ringing any more. */
+void wake_hold(struct rouse_loop *loop)
+{
+    atomic_fetch_or_explicit(&loop->wakes, PENDING, memory_order_acq_rel);
+    while (atomic_load_explicit(&loop->wakes, memory_order_acquire) >= RINGER)
+        system_yield();
+}
+
+/* They may again. Whoever came meanwhile, or rang a backend that is gone, is made up for. */
+void wake_again(struct rouse_loop *loop)
+{
+    atomic_fetch_and_explicit(&loop->wakes, ~(uint32_t)PENDING, memory_order_acq_rel);
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL ||
+        atomic_load_explicit(&loop->wake_asked, memory_order_relaxed))
+        ring(loop);
 }
 
 int rouse_wake(struct rouse_loop *loop)
@@ -69,7 +104,7 @@ void wake_take_posted(struct rouse_loop *loop)
 /* After a ring: clears the flag, then takes over what was announced. */
 void wake_collect(struct rouse_loop *loop)
 {
-    atomic_exchange_explicit(&loop->woken, false, memory_order_acq_rel);
+    atomic_fetch_and_explicit(&loop->wakes, ~(uint32_t)PENDING, memory_order_acq_rel);
     wake_take_posted(loop);
     if (atomic_exchange_explicit(&loop->wake_asked, false, memory_order_acq_rel))
         hooks_run(loop, ROUSE_ON_WAKE);
@@ -121,15 +156,9 @@ void wake_close(struct rouse_loop *loop)
         notifier_close(loop->notifier);
 }
 
-/* In a forked child, first: a notifier of its own, for the old one is the parent's too. */
+/* In a forked child, first: those who ring are the parent's, and so is the notifier. */
 int wake_renew(struct rouse_loop *loop)
 {
+    atomic_fetch_and_explicit(&loop->wakes, PENDING, memory_order_relaxed);
     return loop->notifier[0] >= 0 ? notifier_renew(loop->notifier) : 0;
-}
-
-/* And last: a wake that was pending is rung again, or its flag would silence all that follow. */
-void wake_again(struct rouse_loop *loop)
-{
-    if (atomic_exchange_explicit(&loop->woken, false, memory_order_acq_rel))
-        ring(loop);
 }

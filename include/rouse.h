@@ -41,8 +41,13 @@ extern "C" {
 /* The version of the library that is running, "0.1.0". Any thread, any time. */
 ROUSE_API const char *rouse_version(void);
 
-/* A descriptor of the operating system. */
+/* A descriptor of the operating system: on Windows a SOCKET, which this type can hold. Negative, as
+ * INVALID_SOCKET is when it is converted, is none. */
+#if defined(_WIN32)
+typedef intptr_t rouse_fd;
+#else
 typedef int rouse_fd;
+#endif
 
 /*
  * Interest and readiness are one set of bits. READ, PRIORITY and WRITE are directions, which a
@@ -247,7 +252,8 @@ ROUSE_API void rouse_io_init(struct rouse_io *io, void (*fn)(struct rouse_io *io
  * READ, WRITE or PRIORITY that was wanted. Regular files and what else the kernel cannot watch are
  * always ready. A change that the kernel refuses later is told once, as ROUSE_ERROR; see
  * rouse_io_error(). Starting a started watcher again on the same descriptor changes what it wants.
- * Errors: -EINVAL (no callback, other bits in `want`), -EBADF, -EEXIST (another watcher of this
+ * Errors: -EINVAL (no callback, other bits in `want`), -EBADF, -ENOTSOCK (Windows watches sockets
+ * only; also as long as Winsock was not started), -EEXIST (another watcher of this
  * loop has the descriptor), -EBUSY (this one has another descriptor or loop), -ERANGE (the backend
  * cannot watch a number that high), -ENOMEM, -EPERM, -ECHILD.
  */
@@ -294,8 +300,8 @@ ROUSE_API int rouse_io_active(const struct rouse_io *io);
 /*
  * read(2), write(2) and accept(2) on a started watcher: retried after EINTR, as errors 0 or -errno,
  * and telling the loop what has been drained. On sockets they never block, whether or not the
- * descriptor is non-blocking, and rouse_write never raises SIGPIPE; on pipes and terminals
- * use rouse_nonblock() first. rouse_read returns 0 at the end of a stream.
+ * descriptor is non-blocking, and rouse_write never raises SIGPIPE; on pipes and terminals, and on
+ * Windows, use rouse_nonblock() first. rouse_read returns 0 at the end of a stream.
  * Also: -EINVAL (not started), -EPERM, -ECHILD.
  */
 ROUSE_API ssize_t rouse_read(struct rouse_io *io, void *buffer, size_t size);

@@ -101,7 +101,7 @@ struct rouse_system {
     int64_t (*now)(void);
     /* Optional: a time that `now` has not reached, within some 20 ms, found for less. */
     int64_t (*soon)(void);
-    /* 0 if it is an open descriptor, else -EBADF. */
+    /* 0 if it is an open descriptor, else -EBADF; -ENOTSOCK if only sockets can be watched. */
     int (*check)(rouse_fd fd);
     /* enum rouse_kind */
     int (*kind)(rouse_fd fd);
@@ -169,7 +169,8 @@ struct rouse_backend {
     void (*drop)(void *state, rouse_fd fd, uint64_t token);
 
     /* Optional. Makes the `poll` in progress in another thread, or the next one, return. From any
-     * thread and from signal handlers. NULL: the loop watches a descriptor of its own for this. */
+     * thread and from signal handlers, but not during `open` and `close`. NULL: the loop watches a
+     * descriptor of its own for this. */
     int (*wake)(void *state);
 
     /* Optional. NULL: the operating system's. */
