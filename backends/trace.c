@@ -117,8 +117,8 @@ static int trace_open(void *opaque, const struct rouse_setup *setup)
     check->system = state->inner.system != NULL ? state->inner.system : &system_table;
     trace_name(state);
     trace_line(&state->record, trace_now(state), "open",
-               ",\"backend\":\"%s\",\"traits\":\"%s\",\"fd_limit\":%d,\"result\":%d", check->name,
-               trace_traits(state->inner.traits).text, state->inner.fd_limit, error);
+               ",\"backend\":\"%s\",\"traits\":\"%s\",\"fd_limit\":%lld,\"result\":%d", check->name,
+               trace_traits(state->inner.traits).text, (long long)state->inner.fd_limit, error);
     if (error != 0) {
         trace_release(state);
         return error;
@@ -152,8 +152,9 @@ static void trace_drop(void *opaque, rouse_fd fd, uint64_t token)
     if (trace_check_drop(&state->check, fd, token))
         state->inner.drop(state->memory, fd, token);
     trace_leave(&state->check);
-    trace_line(&state->record, trace_now(state), "drop", ",\"fd\":%d,\"slot\":%u,\"generation\":%u",
-               fd, ROUSE_SLOT(token), (unsigned)(token >> 32));
+    trace_line(&state->record, trace_now(state), "drop",
+               ",\"fd\":%lld,\"slot\":%u,\"generation\":%u", (long long)fd, ROUSE_SLOT(token),
+               (unsigned)(token >> 32));
 }
 
 static void trace_record_changes(struct trace_state *state, int64_t time,
@@ -161,9 +162,10 @@ static void trace_record_changes(struct trace_state *state, int64_t time,
 {
     for (int i = 0; i < nchanges; i++)
         trace_line(&state->record, time, "change",
-                   ",\"fd\":%d,\"slot\":%u,\"generation\":%u,\"had\":\"%s\",\"want\":\"%s\"",
-                   changes[i].fd, ROUSE_SLOT(changes[i].token), (unsigned)(changes[i].token >> 32),
-                   trace_bits(changes[i].had).text, trace_bits(changes[i].want).text);
+                   ",\"fd\":%lld,\"slot\":%u,\"generation\":%u,\"had\":\"%s\",\"want\":\"%s\"",
+                   (long long)changes[i].fd, ROUSE_SLOT(changes[i].token),
+                   (unsigned)(changes[i].token >> 32), trace_bits(changes[i].had).text,
+                   trace_bits(changes[i].want).text);
 }
 
 static void trace_record_events(struct trace_state *state, int64_t time,
@@ -171,10 +173,10 @@ static void trace_record_events(struct trace_state *state, int64_t time,
 {
     for (int i = 0; i < n; i++)
         trace_line(&state->record, time, "event",
-                   ",\"fd\":%d,\"slot\":%u,\"generation\":%u,\"ready\":\"%s\",\"result\":%d",
-                   trace_find(&state->check, events[i].token)->fd, ROUSE_SLOT(events[i].token),
-                   (unsigned)(events[i].token >> 32), trace_bits(events[i].ready).text,
-                   events[i].result);
+                   ",\"fd\":%lld,\"slot\":%u,\"generation\":%u,\"ready\":\"%s\",\"result\":%d",
+                   (long long)trace_find(&state->check, events[i].token)->fd,
+                   ROUSE_SLOT(events[i].token), (unsigned)(events[i].token >> 32),
+                   trace_bits(events[i].ready).text, events[i].result);
 }
 
 /* A change of a slot for which there is no memory here is refused, and the inner not told of it.

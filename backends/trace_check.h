@@ -11,7 +11,6 @@
 #ifndef ROUSE_BACKENDS_TRACE_CHECK_H
 #define ROUSE_BACKENDS_TRACE_CHECK_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "memory.h"
@@ -48,7 +47,7 @@ struct trace_check {
     bool lost;            /* the last poll has returned an error */
     bool short_of_memory; /* the last poll refused a change because of us */
     pid_t process;
-    pthread_t thread; /* that polled first */
+    const char *thread; /* that polled first */
     struct trace_slot *slots;
     struct trace_slot unknown;   /* stands for the slot of a token that was not given */
     struct rouse_change *handed; /* the changes of a poll that are handed on: one for each slot */
@@ -97,6 +96,9 @@ trace_breach(const struct trace_check *check, const char *who, const char *claus
 
 /* ---- Calls ---- */
 
+/* Its address tells the threads apart that live. */
+static _Thread_local const char trace_thread;
+
 static void trace_enter(struct trace_check *check, const char *call)
 {
     bool closes = strcmp(call, "close") == 0;
@@ -106,7 +108,7 @@ static void trace_enter(struct trace_check *check, const char *call)
         {!check->open, "no call before open or after close"},
         {forked && !closes, "nothing but close in a forked child"},
         {!forked && check->call != NULL, "no call during another"},
-        {bound && !closes && !pthread_equal(check->thread, pthread_self()),
+        {bound && !closes && check->thread != &trace_thread,
          "one that is bound is called by the thread that polled first"},
     };
     TRACE_CHECK(check, "caller", clauses, "%s, in progress: %s", call,
@@ -141,8 +143,9 @@ static void *trace_resize(void *context, void *block, size_t old_size, size_t ne
         {(block == NULL) != (old_size == 0), "memory is given back with its size"},
         {old_size > check->bytes, "memory is given back with its size"},
     };
-    TRACE_CHECK(check, "backend", clauses, "from %zu bytes to %zu, of %zu in all", old_size,
-                new_size, check->bytes);
+    TRACE_CHECK(check, "backend", clauses, "from %llu bytes to %llu, of %llu in all",
+                (unsigned long long)old_size, (unsigned long long)new_size,
+                (unsigned long long)check->bytes);
     void *resized = check->allocator.resize(check->allocator.context, block, old_size, new_size);
     if (resized != NULL || new_size == 0)
         check->bytes = check->bytes - old_size + new_size;
@@ -152,8 +155,8 @@ static void *trace_resize(void *context, void *block, size_t old_size, size_t ne
 static void trace_check_closed(const struct trace_check *check)
 {
     if (check->bytes != 0)
-        trace_breach(check, "backend", "close gives all memory back", "%zu bytes are left",
-                     check->bytes);
+        trace_breach(check, "backend", "close gives all memory back", "%llu bytes are left",
+                     (unsigned long long)check->bytes);
 }
 
 /* `before` is its table as it was, `why` its words, or NULL if it had no room for any. */
@@ -170,7 +173,8 @@ static void trace_check_opened(const struct trace_check *check, const struct rou
         {result < 0 && check->bytes != 0, "an open that fails holds nothing"},
         {!same, "open alters name, traits, fd_limit, wake and system alone"},
     };
-    TRACE_CHECK(check, "backend", clauses, "result %d, %zu bytes", result, check->bytes);
+    TRACE_CHECK(check, "backend", clauses, "result %d, %llu bytes", result,
+                (unsigned long long)check->bytes);
 }
 
 /* ---- Slots ---- */
@@ -242,7 +246,7 @@ static void trace_check_asked(struct trace_check *check, int nchanges, int neven
     };
     TRACE_CHECK(check, "caller", clauses, "nchanges %d, nevents %d", nchanges, nevents);
     if (check->polls++ == 0)
-        check->thread = pthread_self();
+        check->thread = &trace_thread;
 }
 
 /* Checks a change of a batch, and notes it. -ENOMEM if there is no room to note it. */
@@ -278,8 +282,8 @@ static int trace_check_change(struct trace_check *check, const struct rouse_chan
          "had is what is held for the descriptor"},
     };
     TRACE_CHECK(check, "caller", clauses,
-                "fd %d, slot %u, generation %u, had %s, want %s, spare %u; held %s", change.fd,
-                ROUSE_SLOT(change.token), (unsigned)(change.token >> 32),
+                "fd %lld, slot %u, generation %u, had %s, want %s, spare %u; held %s",
+                (long long)change.fd, ROUSE_SLOT(change.token), (unsigned)(change.token >> 32),
                 trace_bits(change.had).text, trace_bits(change.want).text, (unsigned)change.spare,
                 trace_bits(held).text);
     if (!same)
@@ -308,8 +312,9 @@ static bool trace_check_drop(struct trace_check *check, rouse_fd fd, uint64_t to
         {slot->held == 0 && slot->ended != check->polls,
          "a token that is dropped is held, or was until the last poll"},
     };
-    TRACE_CHECK(check, "caller", clauses, "drop, fd %d, slot %u, generation %u, of fd %d it is %s",
-                fd, ROUSE_SLOT(token), (unsigned)(token >> 32), slot->fd, slot->is);
+    TRACE_CHECK(check, "caller", clauses,
+                "drop, fd %lld, slot %u, generation %u, of fd %lld it is %s", (long long)fd,
+                ROUSE_SLOT(token), (unsigned)(token >> 32), (long long)slot->fd, slot->is);
     trace_end(check, slot, "dropped", check->system->check(fd) != 0);
     return true;
 }
@@ -349,8 +354,8 @@ static void trace_check_event(struct trace_check *check, const struct rouse_even
          "SPENT alone is not told twice in a row"},
     };
     TRACE_CHECK(check, "backend", clauses,
-                "fd %d, slot %u, generation %u, ready %s, result %d; it is %s, held %s", slot->fd,
-                ROUSE_SLOT(event.token), (unsigned)(event.token >> 32),
+                "fd %lld, slot %u, generation %u, ready %s, result %d; it is %s, held %s",
+                (long long)slot->fd, ROUSE_SLOT(event.token), (unsigned)(event.token >> 32),
                 trace_bits(event.ready).text, event.result, slot->is, trace_bits(slot->held).text);
     slot->told = check->polls;
     slot->spent = event.ready == ROUSE_SPENT ? slot->held : 0;

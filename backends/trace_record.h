@@ -24,6 +24,14 @@
 
 enum { TRACE_LINE = 512 }; /* more than the longest one */
 
+/* What only Windows needs, or calls differently. */
+#ifndef O_BINARY
+#define O_BINARY 0
+#endif
+#ifndef O_CLOEXEC
+#define O_CLOEXEC O_NOINHERIT
+#endif
+
 /* ---- Bits in words ---- */
 
 struct trace_words {
@@ -57,8 +65,8 @@ static struct trace_words trace_bits(uint32_t bits)
 
 static struct trace_words trace_traits(uint32_t traits)
 {
-    static const char *const names[] = {"EDGE",   "HANGUP", "SCAN",  "GUESS", "LESSON",
-                                        "OPT_IN", "WRAPS",  "BOUND", "LATE",  NULL};
+    static const char *const names[] = {"EDGE",  "HANGUP", "SCAN", "GUESS", "LESSON", "OPT_IN",
+                                        "WRAPS", "BOUND",  "LATE", "ASK",   NULL};
     return trace_words_of(traits, names);
 }
 
@@ -76,7 +84,7 @@ static int trace_record_open(struct trace_record *record, const struct rouse_set
     *record = (struct trace_record){.fd = -1, .loop = atomic_fetch_add(&opened, 1) + 1};
     if (path == NULL || *path == '\0')
         return 0;
-    record->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    record->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_BINARY, 0666);
     if (record->fd >= 0)
         return 0;
     int error = errno;
@@ -112,7 +120,7 @@ trace_line(struct trace_record *record, int64_t time, const char *what, const ch
     n += snprintf(line + n, sizeof line - (size_t)n, "}\n");
     ssize_t written;
     do
-        written = write(record->fd, line, (size_t)n);
+        written = write(record->fd, line, (unsigned)n);
     while (written < 0 && errno == EINTR);
     if (written == n)
         return;

@@ -1,5 +1,6 @@
 /*
- * Where processes do not fork, nobody has to be told of it.
+ * Where processes do not fork, as on Windows, nobody has to be told of it: a loop stays with the
+ * process that opened it.
  *
  * SPDX-License-Identifier: MIT
  */

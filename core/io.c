@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 
-#include "io.h"
+#include "due.h"
 
 static bool has_edges(const struct rouse_loop *loop, const struct slot *slot)
 {

@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "io.h"
+#include "due.h"
 
 /* Room for more events and changes; both are in one block, changes first. */
 APART int loop_grow(struct rouse_loop *loop)

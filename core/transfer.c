@@ -13,7 +13,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "io.h"
+#include "due.h"
 
 /* Nothing is left to read or write: waits for the next edge. With READ goes what made a short count
  * doubtful. */

@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef ROUSE_CORE_IO_H
-#define ROUSE_CORE_IO_H
+#ifndef ROUSE_CORE_DUE_H
+#define ROUSE_CORE_DUE_H
 
 #include <errno.h>
 
