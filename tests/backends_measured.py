@@ -1,9 +1,9 @@
-"""What tests/matrix.c has measured of the backends, for check_backends.py.
+"""What tests/matrix.c has measured of the backends, for check_backends.py and check_elsewhere.py.
+A program is a list, of what runs it and its path.
 
 SPDX-License-Identifier: MIT
 """
 
-import errno
 import os
 import re
 import resource
@@ -21,9 +21,9 @@ class Measured:
         self.reports, self.tells, self.costs, self.facts = {}, {}, {}, {}
         for kind, *words in lines:
             if kind == 'reports':
-                self.reports[words[0]] = answer(words[1])
+                self.reports[words[0]] = words[1]
             elif kind == 'tells':
-                self.tells[tuple(words[:3])] = answer(words[3])
+                self.tells[tuple(words[:3])] = words[3]
             elif kind == 'costs':
                 self.costs[tuple(words[:2])] = list(map(int, words[2:]))
             elif kind in ('limit', 'descriptors', 'threads', 'traits'):
@@ -39,11 +39,6 @@ class Measured:
         times, *counts = self.costs[mode, what]
         vary = self.facts.get('threads', ['0']) != ['0']
         return [(about if vary else number)(count / times) for count in counts]
-
-
-def answer(word):
-    """Bits as letters, "-", or the name of an error."""
-    return errno.errorcode[-int(word)] if re.fullmatch(r'-\d+', word) else word
 
 
 def number(value):
@@ -66,7 +61,7 @@ def is_same(cell, now):
 def run(program, backend, **more):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ('ROUSE_TEST_LIST', 'ROUSE_TEST_CASES')}
-    return check.run(program, env={**environment, 'ROUSE_BACKEND': backend, **more})
+    return check.run(*program, env={**environment, 'ROUSE_BACKEND': backend, **more})
 
 
 def measure(program, backends):

@@ -3,10 +3,9 @@ that backends differ in what they tell a watcher only where the page says so.
 
 Usage: check_backends.py SOURCE_ROOT MATRIX BACKEND... [--write]. MATRIX is the program of
 tests/matrix.c, which is run on each backend. With --write the tables are made anew, and nothing is
-checked; `meson compile -C BUILD backends-page` does that. In the page they stand between
-`<!-- generated: WORDS -->` and `<!-- end -->`; the words say which table it is. What could not be
-measured here (a backend that cannot be opened, a situation that this system does not have) stays
-as it is. On another kernel or processor than those that the page names its tables may be wrong
+checked; `meson compile -C BUILD backends-page` does that. What could not be measured here (a
+backend that cannot be opened, a situation that this system does not have, another system: see
+check_elsewhere.py) stays as it is. On another kernel or processor than those that the page names its tables may be wrong
 without anybody's fault: what differs is then only told. What backends differ in is checked
 everywhere.
 
@@ -14,7 +13,6 @@ SPDX-License-Identifier: MIT
 """
 
 import functools
-import itertools
 import pathlib
 import platform
 import re
@@ -22,13 +20,12 @@ import sys
 
 import backends_measured
 import check
-from backends_measured import BITS, is_same
+from backends_measured import BITS
+from backends_page import WANTS, blocks, changed, heading, is_alike, made, table, write
 
 WRITE = '--write' in sys.argv
 ROOT, MATRIX, *BACKENDS = [word for word in sys.argv[1:] if word != '--write']
 PAGE = pathlib.Path(ROOT) / 'docs' / 'backends.md'
-BLOCK = re.compile(r'(<!-- generated: ([^>]*?) -->\n)(.*?)(<!-- end -->)', re.S)
-WANTS = {'READ': 'R', 'WRITE': 'W', 'PRIORITY': 'P'}
 
 # The kinds of descriptors, by how the names of their situations begin.
 KINDS = {
@@ -62,12 +59,12 @@ def rungs():
 
 @functools.cache
 def measured():
-    return backends_measured.measure(MATRIX, BACKENDS)
+    return backends_measured.measure([MATRIX], BACKENDS)
 
 
 @functools.cache
 def situations():
-    return backends_measured.situations(MATRIX, BACKENDS[0])
+    return backends_measured.situations([MATRIX], BACKENDS[0])
 
 
 # ---- Differences ---------------------------------------------------------------------------
@@ -79,21 +76,6 @@ def reference():
                  if one.has('HANGUP') and not one.has('LESSON')), None)
 
 
-def is_alike(one, told, other, right, want, situation):
-    """Whether what `one` tells is what `other` does, but for what the traits of `one` say."""
-    if not all(word == '-' or BITS.fullmatch(word) for word in (right, told)):
-        return told == right
-    if one.has('GUESS'):
-        return told == want
-    if one.has('HANGUP'):
-        return told == right
-    told, right = set(told) - {'-'}, set(right) - {'-'}
-    untold = set('EH')
-    if right & untold:
-        untold |= set('WP') - set(other.reports[situation])
-    return told <= right and right - told <= untold
-
-
 @functools.cache
 def differences():
     """{(situation, backend): text} of what no trait explains."""
@@ -101,7 +83,8 @@ def differences():
     for name, one in measured().items():
         for (situation, mode, want), told in one.tells.items():
             right = other.tells.get((situation, mode, want)) if other else None
-            if right is not None and not is_alike(one, told, other, right, want, situation):
+            if right is not None and not is_alike(one, told, other.reports[situation], right,
+                                                  want):
                 found[situation, name] = f'{situation}: on {name} who wants {want} ({mode}) is ' \
                                          f'told {told}, not {right}'
     return found
@@ -129,24 +112,6 @@ def has_trait(one, words):
 
 
 # ---- The page ------------------------------------------------------------------------------
-
-
-def cells(line):
-    return [cell.strip() for cell in line.strip('|').split('|')]
-
-
-def heading(text):
-    return cells(next((line for line in text.splitlines() if line.startswith('|')), ''))
-
-
-def table(text):
-    """The cells of its rows, without the heading."""
-    return [cells(line) for line in text.splitlines() if line.startswith('|')][2:]
-
-
-def made(titles, rows):
-    lines = ['| ' + ' | '.join(row) + ' |' for row in [titles, *rows]]
-    return '\n'.join([lines[0], '|---' * len(titles) + '|', *lines[1:], ''])
 
 
 def here():
@@ -239,28 +204,10 @@ MAKERS = {'matrix': matrix, 'costs': costs, 'limits': limits, 'side-by-side': si
           'measured-on': lambda old: f'Measured on {here()}.\n'}
 
 
-def blocks():
-    """(words, text) of each generated table of the page."""
-    return [(words.split(), text) for _, words, text, _ in BLOCK.findall(PAGE.read_text())]
-
-
 def anew(words, text):
     maker, *arguments = words
-    return MAKERS[maker](text, *arguments)
+    return MAKERS[maker](text, *arguments) if maker in MAKERS else text
 
-
-def changed(words, text):
-    """What a table says that was not measured, line by line."""
-    lines = itertools.zip_longest(text.splitlines(), anew(words, text).splitlines(), fillvalue='')
-    return [f'{" ".join(words)}:\n  page: {line}\n  here: {now}' for line, now in lines
-            if line.count('|') != now.count('|') or not all(map(is_same, cells(line), cells(now)))]
-
-
-def write():
-    """What differs from the page by chance alone stays."""
-    PAGE.write_text(BLOCK.sub(
-        lambda found: found[0] if not changed(found[2].split(), found[3]) else
-        found[1] + anew(found[2].split(), found[3]) + found[4], PAGE.read_text()))
 
 
 # ---- Cases ---------------------------------------------------------------------------------
@@ -272,11 +219,11 @@ def complain(wrong):
 
 @check.case
 def tables_are_what_was_measured():
-    found = blocks()
+    found = blocks(PAGE)
     assert found
     page = next(text for words, text in found if words == ['measured-on'])
     wrong = [line for words, text in found if words != ['measured-on']
-             for line in changed(words, text)]
+             for line in changed(words, text, anew(words, text))]
     if wrong and here() not in page:
         raise check.Skip(f'{page.strip()} Here is {here()}, where {len(wrong)} lines differ, '
                          f'the first in {wrong[0]}')
@@ -328,7 +275,7 @@ def who_wants_nothing_is_told_nothing():
 
 @check.case
 def every_situation_is_in_one_table():
-    tables = [tuple(words[1:]) for words, _ in blocks() if words[0] == 'matrix']
+    tables = [tuple(words[1:]) for words, _ in blocks(PAGE) if words[0] == 'matrix']
     complain([f'{name} is in {count} tables' for name in situations()
               if (count := sum(name.startswith(words) for words in tables)) != 1])
     complain([f'{name} is of no kind' for name in situations()
@@ -343,7 +290,7 @@ def every_backend_has_a_section_with_its_tables_and_a_row_in_the_summary():
     for name in BACKENDS:
         if name not in rungs():
             print(f'{name} has no section yet')
-    tables = [words for words, _ in blocks()]
+    tables = [words for words, _ in blocks(PAGE)]
     complain([f'{name} has no table of its {what}' for name in rungs()
               for what in ('costs', 'limits') if [what, name] not in tables])
 
@@ -356,6 +303,6 @@ def tests_that_are_named_exist():
 
 
 if WRITE:
-    write()
+    write(PAGE, anew)
 else:
     check.main()

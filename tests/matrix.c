@@ -26,13 +26,26 @@ static const char *letters(uint32_t ready)
     return text;
 }
 
-/* What was told, or -errno of what was refused. */
+/* By name, for each system numbers its errors in its own way. */
+static const char *name_of(int error)
+{
+    static const struct {
+        int error;
+        const char *name;
+    } names[] = {
+        {-EBADF, "EBADF"}, {-EINVAL, "EINVAL"}, {-ENOTSOCK, "ENOTSOCK"},
+        {-EPERM, "EPERM"}, {-ERANGE, "ERANGE"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].error == error)
+            return names[i].name;
+    return strerror(-error);
+}
+
+/* What was told, or the error of what was refused. */
 static void print_answer(uint32_t ready, int error)
 {
-    if (error != 0)
-        printf(" %d\n", error);
-    else
-        printf(" %s\n", letters(ready));
+    printf(" %s\n", error != 0 ? name_of(error) : letters(ready));
 }
 
 /* ---- Situations --------------------------------------------------------------------------- */
