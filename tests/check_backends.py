@@ -5,9 +5,9 @@ Usage: check_backends.py SOURCE_ROOT MATRIX BACKEND... [--write]. MATRIX is the 
 tests/matrix.c, which is run on each backend. With --write the tables are made anew, and nothing is
 checked; `meson compile -C BUILD backends-page` does that. What could not be measured here (a
 backend that cannot be opened, a situation that this system does not have, another system: see
-check_elsewhere.py) stays as it is. On another kernel or processor than those that the page names its tables may be wrong
-without anybody's fault: what differs is then only told. What backends differ in is checked
-everywhere.
+check_elsewhere.py) stays as it is. On another kernel or processor than those that the page names
+its tables may be wrong without anybody's fault: what differs is then only told. What backends
+differ in is checked everywhere.
 
 SPDX-License-Identifier: MIT
 """
@@ -21,31 +21,12 @@ import sys
 import backends_measured
 import check
 from backends_measured import BITS
-from backends_page import WANTS, blocks, changed, heading, is_alike, made, table, write
+from backends_page import (COUNTED, KINDS, WANTS, blocks, by_watchers, changed, costs_of, heading,
+                           is_alike, limits_of, made, table, write)
 
 WRITE = '--write' in sys.argv
 ROOT, MATRIX, *BACKENDS = [word for word in sys.argv[1:] if word != '--write']
 PAGE = pathlib.Path(ROOT) / 'docs' / 'backends.md'
-
-# The kinds of descriptors, by how the names of their situations begin.
-KINDS = {
-    'pipe_': 'pipes', 'fifo_': 'named pipes', 'unix_': 'unix sockets',
-    'datagram_': 'unix datagrams', 'seqpacket_': 'unix sequenced packets', 'tcp_': 'TCP',
-    'listener_': 'listening sockets', 'udp_': 'UDP', 'eventfd_': 'eventfd', 'timerfd_': 'timerfd',
-    'signalfd_': 'signalfd', 'inotify_': 'inotify', 'pidfd_': 'pidfd', 'epoll_': 'epoll',
-    'terminal_': 'terminals', 'master_': 'their masters', 'mounts_': '/proc/self/mounts',
-    'regular_': 'regular files', 'directory': 'directories', 'memory_': 'memory files',
-    'null_': '/dev/null', 'zero_': '/dev/zero', 'random_': '/dev/urandom',
-}
-COSTS = {
-    'start': 'start a watcher', 'write': 'READ becomes WRITE, the first time',
-    'again': 'READ becomes WRITE and back, later', 'pause': 'pause', 'resume': 'resume',
-    'stop': 'stop a watcher',
-    '1-of-50': 'wait, 1 of 50 is ready', '1-of-500': 'wait, 1 of 500 is ready',
-    '50-of-500': 'wait, 50 of 500 are ready',
-}
-COUNTED = ['system calls', 'descriptors handed over', 'bytes in', 'bytes out', 'entries looked at']
-
 
 @functools.cache
 def rungs():
@@ -152,19 +133,9 @@ def matrix(old, *words):
     return made(fixed + backends, rows)
 
 
-def by_watchers(one, what):
-    """What a thing costs level watchers, and edge watchers: one row if that is the same."""
-    rows = [[mode, *one.counts(mode, what)] for mode in ('level', 'edge')
-            if (mode, what) in one.costs]
-    return [['both', *rows[0][1:]]] if len(rows) == 2 and rows[0][1:] == rows[1][1:] else rows
-
-
 def costs(old, backend):
     one = measured().get(backend)
-    if one is None or not one.costs:
-        return old
-    rows = [[title, *row] for what, title in COSTS.items() for row in by_watchers(one, what)]
-    return made(['each', 'watchers', *COUNTED], rows)
+    return costs_of(one) if one and one.costs else old
 
 
 def side_by_side(old, what):
@@ -181,23 +152,7 @@ def side_by_side(old, what):
 
 def limits(old, backend):
     one = measured().get(backend)
-    if one is None or 'threads' not in one.facts:
-        return old
-    refused = {}
-    for beginning, kind in KINDS.items():
-        told = {told for name, told in one.reports.items() if name.startswith(beginning)}
-        for error in sorted(word for word in told if word != '-' and not BITS.fullmatch(word)):
-            refused.setdefault(error, []).append(kind)
-    limit = one.facts['limit'][0]
-    rows = [['descriptors', 'any' if limit == '0' else
-             f'below {limit}; from there on `rouse_io_start()` says `-ERANGE`'],
-            ['descriptors of its own', *one.facts['descriptors']],
-            ['threads of its own with 50 watchers', *one.facts['threads']],
-            ['traits', ', '.join(one.facts['traits'])],
-            ['kinds of descriptors', f'all {len(KINDS)}' if not refused else
-              f'{len(KINDS) - sum(map(len, refused.values()))} of {len(KINDS)}']]
-    rows += [[f'refused with `{error}`', ', '.join(kinds)] for error, kinds in refused.items()]
-    return made(['limits', backend], rows)
+    return limits_of(backend, one) if one and 'threads' in one.facts else old
 
 
 MAKERS = {'matrix': matrix, 'costs': costs, 'limits': limits, 'side-by-side': side_by_side,

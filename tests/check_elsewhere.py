@@ -1,9 +1,9 @@
-"""The page of backends, of systems that are not Linux: that docs/backends.md says of each situation
-in which a watcher is told something else there than on Linux.
+"""The page of backends, of systems that are not Linux: that docs/backends.md names each situation
+in which a watcher is told something else there, and what the backends cost that only they have.
 
-Usage: check_elsewhere.py SOURCE_ROOT SYSTEM MATRIX BACKEND... [--write]. SYSTEM is what the table of
-the page is called, `<!-- generated: elsewhere SYSTEM -->`; MATRIX is the program of tests/matrix.c
-as built for it. With --write the table is made anew, and nothing is checked.
+Usage: check_elsewhere.py SOURCE_ROOT SYSTEM MATRIX BACKEND... [--write]. SYSTEM is what the table
+of the page is called, `<!-- generated: elsewhere SYSTEM -->`; MATRIX is the program of
+tests/matrix.c as built for it. With --write the table is made anew, and nothing is checked.
 
 SPDX-License-Identifier: MIT
 """
@@ -14,7 +14,8 @@ import sys
 
 import backends_measured
 import check
-from backends_page import WANTS, blocks, changed, heading, is_alike, made, table, write
+from backends_page import (WANTS, blocks, changed, costs_of, heading, is_alike, limits_of, made,
+                           table, write)
 
 WRITE = '--write' in sys.argv
 ROOT, SYSTEM, MATRIX, *BACKENDS = [word for word in sys.argv[1:] if word != '--write']
@@ -55,13 +56,19 @@ def elsewhere():
 
 
 def anew(words, text):
-    return elsewhere() if words == ['elsewhere', SYSTEM] else text
+    """A table of this system: what differs, and what its own backends cost and allow."""
+    if words == ['elsewhere', SYSTEM]:
+        return elsewhere()
+    one = measured().get(words[-1])
+    if one is None or words[-1] in next(iter(on_linux().values())):
+        return text
+    return costs_of(one) if words[0] == 'costs' else limits_of(words[-1], one)
 
 
 @check.case
-def table_of_what_differs_there_is_what_was_measured():
-    found = [(words, text) for words, text in blocks(PAGE) if words == ['elsewhere', SYSTEM]]
-    assert found, f'there is no table of {SYSTEM}'
+def tables_of_this_system_are_what_was_measured():
+    found = blocks(PAGE)
+    assert any(words == ['elsewhere', SYSTEM] for words, _ in found), f'no table of {SYSTEM}'
     wrong = [line for words, text in found for line in changed(words, text, anew(words, text))]
     assert not wrong, '\n' + '\n'.join(wrong)
 
