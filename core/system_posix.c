@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,23 +50,20 @@ static int check(rouse_fd fd)
 }
 
 /*
- * Only where bytes run together does a short count say that nothing is left. That is TCP, not every
- * stream socket: a read from a unix stream stops behind each message that carried descriptors, and
- * SCTP keeps records. It is a pipe; one in packet mode cannot be told from it at the end that
- * reads.
+ * Only where bytes run together does a short count say that nothing is left. That is TCP, which
+ * knows TCP_NODELAY, not every stream socket: a read from a unix stream stops behind each message
+ * that carried descriptors, and SCTP keeps records. It is a pipe; one in packet mode cannot be told
+ * from it at the end that reads.
  */
 static int kind(rouse_fd fd)
 {
-    int type = 0;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) == 0) {
+    int option = 0;
+    bool tcp = getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &option, &(socklen_t){sizeof option}) == 0;
+    if (tcp || errno != ENOTSOCK) {
 #ifdef SO_NOSIGPIPE
         setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
 #endif
-        int protocol = 0;
-#ifdef SO_PROTOCOL
-        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &(socklen_t){sizeof protocol});
-#endif
-        return protocol == IPPROTO_TCP ? ROUSE_KIND_STREAM : ROUSE_KIND_SOCKET;
+        return tcp ? ROUSE_KIND_STREAM : ROUSE_KIND_SOCKET;
     }
     struct stat status;
     return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ? ROUSE_KIND_PIPE : ROUSE_KIND_OTHER;
