@@ -97,8 +97,9 @@ static int refuse_start(struct rouse_loop *loop, const struct rouse_io *io, rous
     int error = loop->system->check(fd);
     if (error != 0)
         return loop_fail(loop, -error, tried, fd,
-                         error == -EBADF ? "it is not open"
-                                         : "this system watches sockets only (Winsock started)");
+                         error == -EBADF
+                             ? "it is not open"
+                             : "only sockets can be watched here, once Winsock was started");
     if (loop->backend.fd_limit != 0 && fd >= loop->backend.fd_limit)
         return loop_fail(
             loop, ERANGE, tried, fd,

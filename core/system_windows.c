@@ -26,20 +26,17 @@ static int64_t now(void)
     return seconds * 1000000000 + rest * 1000000000 / frequency.QuadPart;
 }
 
-/* The type of a socket, or -errno. */
-static int type_of(rouse_fd fd)
+/* Why the last call on a descriptor failed. */
+static int failure(rouse_fd fd)
 {
-    int type = 0, size = sizeof type;
-    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0)
-        return type;
     int error = winsock_error();
     return error == -ENOTSOCK ? winsock_no_socket(fd) : error;
 }
 
 static int check(rouse_fd fd)
 {
-    int type = type_of(fd);
-    return type < 0 ? type : 0;
+    int type, size = sizeof type;
+    return getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0 ? 0 : failure(fd);
 }
 
 /* A stream may also be of another family, where a read stops at the end of a message. */
@@ -64,7 +61,7 @@ static ssize_t read_some(rouse_fd fd, int kind, void *buffer, size_t size)
     int n = recv((SOCKET)fd, buffer, clip(size), 0);
     if (n >= 0)
         return n;
-    int error = winsock_error();
+    int error = failure(fd);
     return error == -EMSGSIZE ? (ssize_t)clip(size) : error;
 }
 
@@ -72,14 +69,14 @@ static ssize_t write_some(rouse_fd fd, int kind, const void *data, size_t size)
 {
     (void)kind;
     int n = send((SOCKET)fd, data, clip(size), 0);
-    return n >= 0 ? n : winsock_error();
+    return n >= 0 ? n : failure(fd);
 }
 
 static int accept_one(rouse_fd fd, rouse_fd *accepted)
 {
     SOCKET client = accept((SOCKET)fd, NULL, NULL);
     if (client == INVALID_SOCKET)
-        return winsock_error();
+        return failure(fd);
     SetHandleInformation((HANDLE)client, HANDLE_FLAG_INHERIT, 0);
     *accepted = (rouse_fd)client;
     int error = rouse_nonblock(*accepted);
@@ -92,16 +89,13 @@ static int take_error(rouse_fd fd)
 {
     int code = 0, size = sizeof code;
     if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_ERROR, (char *)&code, &size) != 0)
-        return winsock_error();
+        return failure(fd);
     return winsock_errno(code);
 }
 
 static int close_once(rouse_fd fd)
 {
-    if (closesocket((SOCKET)fd) == 0)
-        return 0;
-    int error = winsock_error();
-    return error == -ENOTSOCK ? winsock_no_socket(fd) : error;
+    return closesocket((SOCKET)fd) == 0 ? 0 : failure(fd);
 }
 
 const struct rouse_system system_table = {
@@ -122,8 +116,5 @@ void system_yield(void)
 
 int rouse_nonblock(rouse_fd fd)
 {
-    if (ioctlsocket((SOCKET)fd, (long)FIONBIO, &(u_long){1}) == 0)
-        return 0;
-    int error = winsock_error();
-    return error == -ENOTSOCK ? winsock_no_socket(fd) : error;
+    return ioctlsocket((SOCKET)fd, (long)FIONBIO, &(u_long){1}) == 0 ? 0 : failure(fd);
 }
