@@ -107,8 +107,7 @@ APART static int epoll_sleep(struct epoll_state *state, struct epoll_event *read
 {
 #if ROUSE_HAVE_EPOLL_PWAIT2
     if (!state->coarse) {
-        struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
-                                   .tv_nsec = (long)(ns % 1000000000)};
+        struct timespec timeout = support_timespec(ns);
         int n = epoll_pwait2(state->fd, ready, count, &timeout, NULL);
         if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n;

@@ -166,10 +166,8 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
                              timeout_ns);
 
 #if ROUSE_HAVE_PPOLL
-    int64_t ns = support_round_up(timeout_ns, 1, INT64_MAX);
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
-                               .tv_nsec = (long)(ns % 1000000000)};
-    int n = ppoll(state->entries, state->count, ns < 0 ? NULL : &timeout, NULL);
+    struct timespec timeout = support_timespec(timeout_ns);
+    int n = ppoll(state->entries, state->count, timeout_ns < 0 ? NULL : &timeout, NULL);
 #else
     int n = poll(state->entries, state->count, (int)support_round_up(timeout_ns, 1000000, INT_MAX));
 #endif

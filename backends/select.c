@@ -23,6 +23,9 @@
 
 enum { READABLE, WRITABLE, EXCEPTIONAL, SETS };
 
+/* Where FD_SET and its like are plain C, as in musl, they calculate with an unsigned long. */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
 struct select_state {
     struct rouse_allocator allocator;
     struct rouse_work *work;

@@ -7,6 +7,7 @@
 #define ROUSE_BACKENDS_SUPPORT_H
 
 #include <limits.h>
+#include <time.h>
 
 #include <rouse/backend.h>
 
@@ -44,6 +45,16 @@ static inline int64_t support_round_up(int64_t ns, int64_t unit, int64_t most)
         return -1;
     int64_t units = ns / unit + (ns % unit != 0);
     return units < most ? units : most;
+}
+
+/* A timeout as ppoll() and its like take it, if it is not negative; at most the 68 years that a
+ * time_t of 32 bits holds. */
+static inline struct timespec support_timespec(int64_t ns)
+{
+    int64_t most = (int64_t)INT32_MAX * 1000000000;
+    int64_t whole = support_round_up(ns, 1, most);
+    return (struct timespec){.tv_sec = (time_t)(whole / 1000000000),
+                             .tv_nsec = (long)(whole % 1000000000)};
 }
 
 #endif

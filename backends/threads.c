@@ -354,14 +354,12 @@ static void threads_ask(struct threads_state *state, bool everybody)
  * -errno. */
 static int threads_sleep(struct threads_state *state, int64_t timeout_ns)
 {
-    int64_t ns = support_round_up(timeout_ns, 1, INT64_MAX);
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
-                               .tv_nsec = (long)(ns % 1000000000)};
+    struct timespec timeout = support_timespec(timeout_ns);
     struct pollfd entry = {.fd = state->bell[0], .events = POLLIN};
 
     state->asleep = true;
     pthread_mutex_unlock(&state->lock);
-    int n = ppoll(&entry, 1, ns < 0 ? NULL : &timeout, NULL);
+    int n = ppoll(&entry, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
     int error = n < 0 && errno != EINTR ? -errno : 0;
     pthread_mutex_lock(&state->lock);
 
