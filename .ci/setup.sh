@@ -2,11 +2,14 @@
 # manager. With everything present it touches neither the network nor the package manager. To be
 # sourced by a POSIX shell script:
 #
+#     root=...               # the top of the tree
 #     assume_yes=            # anything but empty: install without asking (--yes)
 #     . "$root/.ci/setup.sh"
 #     need cc c++ meson ninja pkg-config cmocka python3 gnuplot valgrind    # those it needs
 #     want liburing    # those that are of use
 #     raise_descriptors
+#
+# What no package manager has, for tests/run --target, is fetched into build/targets.
 #
 # What is missing is installed by root, or when CI is set or `assume_yes` is not empty (with sudo if
 # need be), or after a yes on a terminal; otherwise the script ends with status 2 and the exact
@@ -23,6 +26,9 @@ setup_has() {
     ninja) command -v ninja || command -v ninja-build || command -v samu ;;
     pkg-config) command -v pkg-config || command -v pkgconf ;;
     cmocka | liburing) pkg-config --exists "$1" || pkgconf --exists "$1" ;;
+    *-gcc) echo '#include <stdio.h>' | "$1" -E -x c - ;;
+    x86_64) [ "$(uname -m)" = x86_64 ] ;;
+    cmocka-source | kernel-* | zig) [ -d "$root/build/targets/$1" ] ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -59,6 +65,18 @@ setup_packages() {
     dnf:liburing) echo liburing-devel ;;
     brew:liburing | pkg:liburing) ;; # it is for Linux
     pacman:python3 | brew:python3) echo python ;;
+    *:zig) setup_has npm || echo npm ;; # to fetch it with
+    *:cmocka-source | *:kernel-*) ;;    # python3 fetches them with apt-get
+    apt-get:musl-gcc) echo musl-tools ;;
+    apt-get:i686-linux-gnu-gcc) echo gcc-i686-linux-gnu libc6-dev-i386-cross ;;
+    apt-get:aarch64-linux-gnu-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+    apt-get:s390x-linux-gnu-gcc) echo gcc-s390x-linux-gnu libc6-dev-s390x-cross ;;
+    apt-get:x86_64-w64-mingw32-gcc) echo gcc-mingw-w64-x86-64 ;;
+    apt-get:qemu-system-*) echo qemu-system-x86 ;;
+    apt-get:qemu-*) echo qemu-user ;;
+    apt-get:busybox) echo busybox-static ;;
+    apt-get:wine) echo wine wine64 ;;
+    *:*-gcc | *:qemu-* | *:busybox | *:wine | *:x86_64) ;; # known here of Debian only
     apt-get:gnuplot) echo gnuplot-nox ;;
     dnf:gnuplot) echo gnuplot-minimal ;;
     pkg:gnuplot) echo gnuplot-lite ;;
@@ -119,11 +137,24 @@ need() {
             "install them by hand and try again" >&2
         exit 2
     fi
-    setup_wanted=
+    setup_wanted='' setup_fetched='' setup_unknown='' setup_line=''
     for setup_tool in $setup_lacks; do
-        setup_wanted="$setup_wanted $(setup_packages "$setup_by" "$setup_tool")"
+        setup_package=$(setup_packages "$setup_by" "$setup_tool")
+        case $setup_tool in
+        cmocka-source | kernel-* | zig) setup_fetched="$setup_fetched $setup_tool" ;;
+        *) [ -n "$setup_package" ] || setup_unknown="$setup_unknown $setup_tool" ;;
+        esac
+        setup_wanted="$setup_wanted${setup_package:+ $setup_package}"
     done
-    setup_line=$(setup_command "$setup_by" $setup_wanted)
+    if [ -n "$setup_unknown" ]; then
+        echo "not known how to install with $setup_by:$setup_unknown" >&2
+        exit 2
+    fi
+    [ -z "$setup_wanted" ] || setup_line=$(setup_command "$setup_by" $setup_wanted)
+    if [ -n "$setup_fetched" ]; then
+        setup_fetched="python3 -B '$root/tests/targets/fetch.py'$setup_fetched"
+        setup_line="${setup_line:+$setup_line && }$setup_fetched"
+    fi
     echo "this installs them: $setup_line" >&2
     if ! setup_allowed; then
         echo "not run: run it yourself, or give --yes" >&2

@@ -1,13 +1,19 @@
-"""The ways in which tests/run builds: plain, under valgrind, and with the sanitizers.
+"""The ways in which tests/run builds: plain, under valgrind, with the sanitizers, and for targets.
 
 Each has a directory of its own under build/tests, which is kept for the next time, and made anew if
 it was made with other options or for a tree elsewhere. Sanitized builds make only what is going
 to be run in them.
 
+A target is another processor, C library, or system. What it is to meson is in a cross file,
+tests/targets/NAME.ini, or in several, NAME-*.ini, each of which is a build; what the tests need of
+its libraries, cmocka, is built for it from source.
+
 SPDX-License-Identifier: MIT
 """
 
+import ast
 import collections
+import configparser
 import fcntl
 import json
 import os
@@ -20,13 +26,15 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / 'build' / 'tests'
+TARGETS = ROOT / 'build' / 'targets'
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
-# tests/meson.build that are run in it, the environment of the tests, what stands before them, and
-# the backends that it cannot run, with the reason.
-Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper unable',
-                               defaults=[{}])
+# tests/meson.build that are run in it, the environment of the tests, what stands before them, the
+# backends that it cannot run, with the reason, and its cross file. One without a wrapper, which is
+# None, is only built.
+Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper unable '
+                               'cross', defaults=[{}, None])
 PLAIN = Build('plain', [], None, {'program', 'wrapped', 'examples', 'check'}, {}, [])
 ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
                             '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],
@@ -90,15 +98,56 @@ def refusal_of(build):
     return None
 
 
+def of_target(name):
+    """The builds of a target. What they call by name is found, and writes only to build/."""
+    folder = ROOT / 'tests' / 'targets'
+    os.environ.update(
+        PATH=os.pathsep.join([str(folder), str(TARGETS / 'zig'), os.environ['PATH']]),
+        ZIG_GLOBAL_CACHE_DIR=str(TARGETS / 'zig-cache'),
+        WINEPREFIX=str(TARGETS / 'wine'), WINEDEBUG='-all')
+    return [cross_build(path) for path in
+            sorted([*folder.glob(f'{name}.ini'), *folder.glob(f'{name}-*.ini')])]
+
+
+def cross_build(path):
+    ini = configparser.ConfigParser(inline_comment_prefixes=['#'], interpolation=None)
+    ini.read(path)
+    wrapper = ini.get('binaries', 'exe_wrapper', fallback=None)
+    environment = {}
+    if wrapper:
+        wrapper = ast.literal_eval(wrapper)
+        wrapper = [wrapper] if isinstance(wrapper, str) else wrapper
+        environment = {'ROUSE_DIFFERENTIAL_OPERATIONS': '200000'}  # what emulates is slow
+    elif not ini.getboolean('properties', 'needs_exe_wrapper', fallback=False):
+        wrapper = []
+    libraries = TARGETS / path.stem / 'lib' / 'pkgconfig'
+    return Build(path.stem, [f'--cross-file={path}', f'-Dpkg_config_path={libraries}'], None,
+                 {'program', 'examples'}, environment, wrapper, cross=path)
+
+
+def make_cmocka(build):
+    """Builds cmocka for a target, of the source that was fetched."""
+    source = TARGETS / 'cmocka-source'
+    prefix = TARGETS / build.name
+    shutil.rmtree(prefix, ignore_errors=True)
+    shutil.copyfile(ROOT / 'tests' / 'targets' / 'cmocka.build', source / 'meson.build')
+    logged('meson', 'setup', str(prefix / 'build'), str(source), f'--cross-file={build.cross}',
+           f'--prefix={prefix}', '--libdir=lib')
+    logged('meson', 'install', '-C', str(prefix / 'build'))
+
+
 def configure(build):
     folder = FOLDER / build.name
     # Where code is instrumented, compilers warn of values that cannot be.
     werror = str(build.sanitizer is None).lower()
     options = [f'-Dwerror={werror}', '-Dtests=enabled', '-Dbench=disabled', *build.options]
-    stamp = json.dumps([str(ROOT), options, os.environ.get('CC'), os.environ.get('CFLAGS')])
+    stamp = json.dumps([str(ROOT), options, os.environ.get('CC'), os.environ.get('CFLAGS'),
+                        build.cross and build.cross.read_text()])
     stamp_file = folder / 'made-for.json'
     if not stamp_file.exists() or stamp_file.read_text() != stamp:
         shutil.rmtree(folder, ignore_errors=True)
+        if build.cross:
+            make_cmocka(build)
         logged('meson', 'setup', str(folder), str(ROOT), *options)
         stamp_file.write_text(stamp)
 

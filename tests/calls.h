@@ -24,8 +24,8 @@ struct calls {
 static inline void calls_open(struct calls *calls)
 {
     calls->loop = stage_open(&calls->clock);
-    CHECK_OK(NULL, world_pair(WORLD_UNIX, calls->ends));
-    CHECK_OK(NULL, world_pair(WORLD_UNIX, calls->others));
+    CHECK_OK(NULL, world_pair(WORLD_STREAM, calls->ends));
+    CHECK_OK(NULL, world_pair(WORLD_STREAM, calls->others));
     struct player *started = &calls->started;
     struct rouse_loop *loop = calls->loop;
     player_init(started, loop, 's', NULL);

@@ -14,6 +14,9 @@ import traceback
 
 cases = {}
 
+# What runs a program that was built for another system or processor; meson says it.
+WRAPPER = os.environ.get('MESON_EXE_WRAPPER', '').split()
+
 
 class Skip(Exception):
     """The case cannot run here; the text says why."""

@@ -12,20 +12,20 @@ import time
 
 import check
 
-TIMER, WAKE = sys.argv[1:3]
+TIMER, WAKE = ([*check.WRAPPER, program] for program in sys.argv[1:3])
 
 
 @check.case
 def timer_beats_five_times_and_then_is_idle():
     began = time.monotonic()
-    text = check.run(TIMER)
+    text = check.run(*TIMER)
     assert text == 'beat 1\nbeat 2\nbeat 3\nbeat 4\nbeat 5\nnothing for 50 ms\n', text
     assert time.monotonic() - began >= 0.15
 
 
 @check.case
 def wake_gets_every_result_in_order_and_ends():
-    text = check.run(WAKE)
+    text = check.run(*WAKE)
     primes = [0, 2262, 4203, 6057, 7837, 9592]
     lines = [f'{primes[i + 1] - primes[i]} primes from {i * 20000}\n' for i in range(5)]
     assert text == ''.join(lines) + 'done\n', text
@@ -35,7 +35,7 @@ def wake_gets_every_result_in_order_and_ends():
 def without_the_backend_they_fail_and_say_so():
     environment = dict(os.environ, ROUSE_BACKEND='nonesuch')
     for program in (TIMER, WAKE):
-        assert 'no loop' in check.run(program, status=1, env=environment)
+        assert 'no loop' in check.run(*program, status=1, env=environment)
 
 
 check.main()

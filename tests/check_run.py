@@ -102,4 +102,55 @@ def what_a_case_prints_of_others_is_not_believed():
     assert outcome(('plain', 'passes', 'says_what_passed'))[0]['c1'] == 'failed'
 
 
+@check.case
+def cases_of_the_contract_are_counted_for_each_backend():
+    results, text = run.Results(), io.StringIO()
+    for name, state in (('epoll contract_poll/a', 'passed'), ('epoll contract_wait/b', 'skipped'),
+                        ('poll contract_poll/a', 'passed'), ('poll timers/c', 'passed'),
+                        ('abi/contract_poll', 'passed')):
+        results.add(name, state, 'the reason', builds.PLAIN)
+    with contextlib.redirect_stdout(text):
+        assert results.finish('musl') == 0
+    assert text.getvalue().splitlines()[-3:] == [
+        'contract on musl, epoll: 1 passed, 0 failed, 1 skipped',
+        'contract on musl, poll: 1 passed, 0 failed, 0 skipped',
+        '4 passed, 0 failed, 1 skipped'], text.getvalue()
+
+
+@check.case
+def cross_files_say_what_runs_the_programs_of_a_target():
+    wrappers = {build.name: build.wrapper for name in ('s390x', 'windows', 'musl', 'macos')
+                for build in builds.of_target(name)}
+    assert wrappers == {'s390x': ['qemu-s390x', '-L', '/usr/s390x-linux-gnu'], 'windows': ['wine'],
+                        'musl': [], 'macos-aarch64': None, 'macos-x86_64': None}, wrappers
+
+
+@check.case
+def programs_of_a_target_are_run_by_what_can_and_scripts_here():
+    target, = builds.of_target('s390x')
+    program = run.Program('p', '', ['p'], {}, 1, {'program'}, [])
+    script = program._replace(suites={'examples'})
+    assert run.command_of(program, target) == [*target.wrapper, 'p']
+    assert run.command_of(script, target) == ['p']
+    wrapper = run.environment_of(script, target)['MESON_EXE_WRAPPER']
+    assert wrapper == 'qemu-s390x -L /usr/s390x-linux-gnu', wrapper
+
+
+@check.case
+def what_is_only_linked_has_one_case_for_each_program():
+    target = builds.of_target('macos')[0]
+    test = {'cmd': ['p'], 'timeout': 1, 'suite': ['rouse:program', 'rouse:poll']}
+    tests = [dict(test, name='p poll', env={'ROUSE_BACKEND': 'poll'}),
+             dict(test, name='p kqueue', env={'ROUSE_BACKEND': 'kqueue'}),
+             dict(test, name='q', env={}),
+             dict(test, name='style', env={}, suite=['rouse:check'])]
+    tests_of, builds.tests_of = builds.tests_of, lambda _: {test['name']: test for test in tests}
+    try:
+        programs = run.programs_of(target, lambda *_: True)
+    finally:
+        builds.tests_of = tests_of
+    names = [run.display(program, case) for program in programs for case in program.cases]
+    assert names == ['p/links', 'q/links'], names
+
+
 check.main()

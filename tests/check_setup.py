@@ -1,4 +1,4 @@
-"""What .ci/setup.sh does on machines that lack something, and what tests/run says to wrong options.
+"""What .ci/setup.sh does on machines that lack something, and what tests/run says of its options.
 
 Usage: check_setup.py SOURCE_ROOT. The machines are made of a PATH that holds nothing but a few
 tools, a package manager that writes down what it is told, and an `id` that says who we are.
@@ -17,7 +17,7 @@ import tempfile
 import check
 
 ROOT = pathlib.Path(sys.argv[1])
-SCRIPT = f'set -eu; assume_yes=$1; shift; . {ROOT}/.ci/setup.sh; "$@"; echo all here'
+SCRIPT = f'set -eu; root=$1 assume_yes=$2; shift 2; . {ROOT}/.ci/setup.sh; "$@"; echo all here'
 INSTALLS = '#!/bin/sh\necho "$(basename "$0") $*" >>"$LOG"\n' \
            'for tool in gnuplot valgrind; do cp "$STUB" "$(dirname "$0")/$tool"; done\n'
 
@@ -30,7 +30,7 @@ class Machine:
         self.log = self.folder / 'log'
         self.path = self.folder / 'bin'
         self.path.mkdir()
-        for name in ('sh', 'cp', 'basename', 'dirname', 'env'):
+        for name in ('sh', 'cat', 'cp', 'cut', 'basename', 'dirname', 'env', 'mkdir', 'tr'):
             (self.path / name).symlink_to(shutil.which(name))
         self.program('id', f'#!/bin/sh\necho {user}\n')
         self.program('sudo', '#!/bin/sh\necho "sudo" >>"$LOG"\nexec "$@"\n')
@@ -46,8 +46,6 @@ class Machine:
 
     def need(self, *tools, yes='', answer=None, verb='need', **environment):
         """Exit status, what was printed, and what the package manager was told."""
-        variables = {'PATH': str(self.path), 'LOG': str(self.log), 'STUB': str(self.stub),
-                     **environment}
         stdin = subprocess.DEVNULL
         if answer is not None:
             try:
@@ -55,10 +53,16 @@ class Machine:
             except OSError as error:
                 raise check.Skip(f'no terminal can be made here: {error}') from error
             os.write(keyboard, answer)
-        done = subprocess.run([shutil.which('sh'), '-c', SCRIPT, 'sh', yes, verb, *tools],
-                              env=variables, stdin=stdin, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT if answer is None else stdin,
-                              encoding='utf-8')
+        return self.run(shutil.which('sh'), '-c', SCRIPT, 'sh', str(self.folder), yes, verb, *tools,
+                        stdin=stdin, stderr=subprocess.STDOUT if answer is None else stdin,
+                        **environment)
+
+    def run(self, *command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **environment):
+        """The same of a command that is run on this machine."""
+        variables = {'PATH': str(self.path), 'LOG': str(self.log), 'STUB': str(self.stub),
+                     **environment}
+        done = subprocess.run(command, env=variables, stdin=stdin, stdout=subprocess.PIPE,
+                              stderr=stderr, encoding='utf-8')
         told = self.log.read_text().splitlines() if self.log.exists() else []
         return done.returncode, done.stdout, told
 
@@ -182,9 +186,100 @@ def a_meson_that_is_too_old_is_missing(folder):
     assert machine.need('meson')[0] == 0
 
 
+def fetches_of(machine):
+    """Gives the machine a python3 that fetches: it writes down what it is told, and makes the
+    folder of what is named last."""
+    machine.program('python3', '#!/bin/sh\necho "python3 $*" >>"$LOG"\n'
+                               f'for name in "$@"; do :; done; mkdir -p '
+                               f'{machine.folder}/build/targets/"$name"\n')
+
+
+@on_a_machine
+def what_no_package_manager_has_is_fetched(folder):
+    fetch = f"python3 -B '{folder}/tests/targets/fetch.py' cmocka-source"
+    machine = Machine(folder, 'apt-get')
+    status, text, told = machine.need('gnuplot', 'cmocka-source')
+    assert status == 2 and told == [], (status, told)
+    assert f'gnuplot-nox && {fetch}\n' in text, text
+    fetches_of(machine)
+    status, text, told = machine.need('gnuplot', 'cmocka-source', CI='1')
+    assert status == 0 and told[-1] == fetch.replace("'", ''), (text, told)
+
+
+@on_a_machine
+def fetching_alone_needs_no_package(folder):
+    machine = Machine(folder, 'apt-get')
+    fetches_of(machine)
+    status, text, told = machine.need('cmocka-source', yes='yes')
+    assert status == 0 and len(told) == 1, (text, told)
+    assert machine.need('cmocka-source', yes='yes')[2] == told, 'fetched twice'
+
+
+@on_a_machine
+def what_is_fetched_by_npm_needs_npm(folder):
+    machine = Machine(folder, 'dnf')
+    text = machine.need('zig')[1]
+    assert 'dnf install -y --setopt=install_weak_deps=False npm && python3 ' in text, text
+
+
+@on_a_machine
+def what_is_not_known_of_a_package_manager_ends_with_2(folder):
+    status, text, told = Machine(folder, 'dnf', user=0).need('gnuplot', 's390x-linux-gnu-gcc')
+    assert status == 2 and told == [], (text, told)
+    assert 'not known how to install with dnf: s390x-linux-gnu-gcc\n' in text, text
+
+
+@on_a_machine
+def another_processor_cannot_be_installed(folder):
+    machine = Machine(folder, 'apt-get', user=0)
+    machine.program('uname', '#!/bin/sh\necho riscv64\n')
+    status, text, told = machine.need('x86_64')
+    assert status == 2 and told == [] and 'apt-get: x86_64' in text, text
+    machine.program('uname', '#!/bin/sh\necho x86_64\n')
+    assert machine.need('x86_64')[0] == 0
+
+
+@on_a_machine
+def a_target_lacks_its_tools_and_says_how_to_install_them(folder):
+    machine = Machine(folder, 'apt-get')
+    status, text, told = machine.run(ROOT / 'tests' / 'run', '--target', 's390x')
+    assert status == 2 and told == [], (status, told)
+    for package in ('python3', 'meson', 'gcc-s390x-linux-gnu', 'libc6-dev-s390x-cross',
+                    'qemu-user'):
+        assert package in text.split(), text
+    assert 'sudo apt-get update && ' in text and 'give --yes' in text, text
+
+
+@on_a_machine
+def targets_are_listed_with_what_is_missing(folder):
+    status, text, told = Machine(folder, 'apt-get', user=0).run(
+        ROOT / 'tests' / 'run', '--target', 'list')
+    assert status == 0 and told == [], (text, told)
+    for line in text.splitlines():
+        assert ': missing here: python3 meson ninja pkg-config ' in line, line
+
+
+@check.case
+def targets_that_are_listed_are_those_that_have_cross_files():
+    text = check.run(ROOT / 'tests' / 'run', '--target', 'list')
+    listed = {line.split()[0] for line in text.splitlines()}
+    folder = ROOT / 'tests' / 'targets'
+    for name in listed:
+        assert list(folder.glob(f'{name}.ini')) or list(folder.glob(f'{name}-*.ini')), name
+    for path in folder.glob('*.ini'):
+        assert path.stem in listed or path.stem.split('-')[0] in listed, path
+
+
+@check.case
+def an_unknown_target_ends_with_2_and_the_names_that_there_are():
+    text = check.run(ROOT / 'tests' / 'run', '--target', 'nonesuch', status=2)
+    assert "unknown target 'nonesuch'" in text and 'musl i386 aarch64 s390x' in text, text
+
+
 @check.case
 def wrong_options_end_with_2_and_say_so():
-    for words in (['--nonesuch'], ['--filter'], ['--backend', ''], ['word']):
+    for words in (['--nonesuch'], ['--filter'], ['--backend', ''], ['word'], ['--target'],
+                  ['--target', 'musl', '--valgrind']):
         text = check.run(ROOT / 'tests' / 'run', *words, status=2)
         assert text.startswith('tests/run: '), text
     assert '--valgrind' in check.run(ROOT / 'tests' / 'run', '--help')

@@ -25,8 +25,8 @@ PAGE = (ROOT / 'docs' / 'trace.md').read_text()
 
 
 def serve(environment):
-    return subprocess.Popen([ECHO, '0'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, encoding='utf-8',
+    return subprocess.Popen([*check.WRAPPER, ECHO, '0'], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8',
                             env=dict(os.environ, **environment))
 
 

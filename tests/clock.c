@@ -19,7 +19,7 @@ static int set_up(void **state)
     loop = stage_open(&clock_);
     player_init(&a, loop, 'a', NULL);
     player_init(&b, loop, 'b', NULL);
-    return world_pair(WORLD_PIPE, ends);
+    return world_pair(WORLD_ANY, ends);
 }
 
 static int tear_down(void **state)

@@ -30,10 +30,23 @@ uint32_t contract_told(uint32_t ready);
 void contract_pair(enum world_kind kind, rouse_fd ends[2]);
 void contract_close(rouse_fd ends[2]);
 
+/* One of which ends[0] has a number that is free again, as on most systems it has by itself. */
+void contract_pair_at(rouse_fd number, enum world_kind kind, rouse_fd ends[2]);
+
 /* Fails the case if a call of the world, or any other that returns -errno, did not succeed; or
  * skips it if the world has no such thing. */
 #define MUST(call) contract_must((int64_t)(call), #call, __FILE__, __LINE__)
 int64_t contract_must(int64_t result, const char *call, const char *file, int line);
+
+/* Where Wine has a fault that Windows does not have, the case ends as skipped. Not while it has
+ * watchers on its stack: the teardown closes their loop. */
+void contract_not_on_wine(const char *fault);
+
+/* The same for libkqueue, which is no kernel. */
+void contract_not_on_libkqueue(const char *fault);
+
+/* Ends the case as skipped where PRIORITY is never told. */
+void contract_needs_priority(void);
 
 /* A case of the backend alone, and one of a loop upon it, in a table of cases. */
 #define BARE(name) cmocka_unit_test_setup_teardown(name, bare_setup, bare_teardown)

@@ -12,7 +12,7 @@
 /* A level watcher of one end of a unix pair, started, and the kernel told. */
 static void settle(struct rig *rig, struct probe *probe, rouse_fd ends[2], uint32_t want)
 {
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, probe, ends[0], want, NULL);
     rig_turns(rig, 1);
 }
@@ -129,7 +129,7 @@ static void started_and_stopped_before_the_wait_sends_nothing(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     rig_turns(rig, 1);
     uint64_t sent = rig_changes_sent(rig);
     for (int i = 0; i < 5; i++) {
@@ -147,7 +147,7 @@ static void started_paused_sends_nothing(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     rig_turns(rig, 1);
     uint64_t sent = rig_changes_sent(rig);
     probe_start(rig, &probe, ends[0], 0, NULL);
@@ -182,7 +182,7 @@ static void hundred_changes_in_one_turn(void **state)
     static rouse_fd ends[MANY][2];
     static struct probe probes[MANY];
     for (int i = 0; i < MANY; i++) {
-        contract_pair(WORLD_UNIX, ends[i]);
+        contract_pair(WORLD_STREAM, ends[i]);
         probe_start(rig, &probes[i], ends[i][0], ROUSE_WRITE, NULL);
     }
     rig_turns(rig, 2);

@@ -22,8 +22,10 @@ static void refused_connect(void **state)
         rig_turns(rig, 5);
         assert_true(probe.seen & ROUSE_WRITE);
         assert_int_equal(rouse_connect_result(&probe.io), -ECONNREFUSED);
-        assert_int_equal(rouse_connect_result(&probe.io), 0);
+        int again = rouse_connect_result(&probe.io);
         CHECK_OK(rig->loop, rouse_io_close(&probe.io));
+        contract_not_on_wine("tells the result of a connect as often as it is asked");
+        assert_int_equal(again, 0);
     }
 }
 
@@ -40,10 +42,9 @@ static void made_connection(void **state)
     world_await(listener, ROUSE_READ);
     world_await(client, ROUSE_WRITE);
     probe_start(rig, &probe, client, ROUSE_WRITE | ROUSE_READ, NULL);
-    rig_turns(rig, 1);
+    TURN_UNTIL(rig, server.calls > 0 && probe.calls > 0); /* there may be room for one */
     assert_int_equal(probe.ready, ROUSE_WRITE);
     assert_int_equal(rouse_connect_result(&probe.io), 0);
-    assert_int_equal(server.calls, 1);
     CHECK_OK(rig->loop, rouse_accept(&server.io, &accepted));
     assert_int_equal(world_inherited(accepted), 0);
     assert_int_equal(world_blocks(accepted), false);
@@ -75,12 +76,13 @@ static void accept_without_a_descriptor_to_spare(void **state)
         rouse_fd listener, client, highest;
         struct probe probe;
         long limit;
+        MUST(world_limit_descriptors(-1, &limit));
         MUST(world_listen(&listener));
         MUST(world_connect(listener, &client));
         world_await(listener, ROUSE_READ);
         probe_start(rig, &probe, listener, ROUSE_READ | modes[mode], accept_or_pause);
         MUST(world_dup(client, &highest));
-        MUST(world_limit_descriptors(highest, &limit));
+        MUST(world_limit_descriptors((long)highest, &limit));
         MUST(world_close(highest));
         rig_turns(rig, 1);
         MUST(world_limit_descriptors(limit, NULL));

@@ -22,8 +22,8 @@ static void turn_until_ended(struct rig *rig, const struct probe *probe, size_t 
 static void eagain_drains(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_DATAGRAM};
-    for (int i = 0; i < 3; i++) {
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_DATAGRAM};
+    for (int i = 0; i < 3 && world_has(kinds[i]); i++) {
         rouse_fd ends[2];
         struct probe probe;
         contract_pair(kinds[i], ends);
@@ -70,7 +70,7 @@ static void short_count_on_a_tcp_stream_drains(void **state)
 static void data_and_end_in_one_event(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP};
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_TCP};
     for (int i = 0; i < 3; i++) {
         rouse_fd ends[2];
         struct probe probe;
@@ -89,7 +89,7 @@ static void data_and_end_in_one_event(void **state)
 static void end_told_by_an_earlier_event_is_remembered(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP};
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_TCP};
     for (int i = 0; i < 3; i++) {
         rouse_fd ends[2];
         struct probe probe;
@@ -110,7 +110,7 @@ static void end_told_while_paused_is_remembered(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     rig_turns(rig, 1);
     CHECK_OK(rig->loop, rouse_io_want(&probe.io, ROUSE_WRITE));
@@ -131,6 +131,7 @@ static void data_and_error_in_one_event(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
+    contract_not_on_wine("takes a reset for the end of the stream");
     contract_pair(WORLD_TCP, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     rig_turns(rig, 2);
@@ -190,7 +191,7 @@ static void urgent_byte_and_then_silence(void **state)
 static void full_buffer_does_not_drain(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP};
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_TCP};
     for (int i = 0; i < 3; i++) {
         rouse_fd ends[2];
         struct probe probe;
@@ -223,7 +224,7 @@ static void callback_that_says_nothing_is_not_stuck(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     probe_start(rig, &probe, ends[0], edge_read, read_one_byte_and_say_nothing);
     MUST(world_send(ends[1], "12345", 5));
     rig_reads_all(rig, &probe, 5);
@@ -240,7 +241,7 @@ static void direction_of_which_nothing_is_said_is_not_stuck(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read | ROUSE_WRITE, probe_read);
     for (unsigned turn = 1; turn <= 5; turn++) {
         rig_turns(rig, 1);
@@ -263,7 +264,7 @@ static void drained_by_hand(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, drain_by_hand);
     rig_turns(rig, 1);
     uint64_t sent = rig_changes_sent(rig);
@@ -283,7 +284,7 @@ static void end_of_a_stream_stays_due(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     MUST(world_close(ends[1]));
     rig_turns(rig, 5);

@@ -13,7 +13,7 @@ static void close_gives_everything_back(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     for (int i = 0; i < 3; i++) {
         bare_change(bare, ends[0], TOKEN(1, 5), 0, ROUSE_READ);
         bare->backend->close(bare->state);
@@ -31,14 +31,14 @@ static void every_descriptor_it_makes_is_close_on_exec(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare->backend->close(bare->state);
-    static int before[64];
-    for (rouse_fd fd = 0; fd < 64; fd++)
+    static int before[256];
+    for (rouse_fd fd = 0; fd < 256; fd++)
         before[fd] = world_inherited(fd);
     bare_reopen(bare);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
-    for (rouse_fd fd = 0; fd < 64; fd++)
+    for (rouse_fd fd = 0; fd < 256; fd++)
         if (before[fd] == -EBADF)
             assert_int_not_equal(world_inherited(fd), 1);
     contract_close(ends);
@@ -49,7 +49,7 @@ static void memory_does_not_depend_on_the_descriptor_limit(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     long limit, allocated[2];
     MUST(world_limit_descriptors(1024, &limit));
     for (int i = 0; i < 2; i++) {
@@ -68,8 +68,8 @@ static void dropped_descriptor_is_silent(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2], other[2];
-    contract_pair(WORLD_PIPE, ends);
-    contract_pair(WORLD_PIPE, other);
+    contract_pair(WORLD_ANY, ends);
+    contract_pair(WORLD_ANY, other);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     bare_change(bare, other[0], TOKEN(1, 1), 0, ROUSE_READ);
     MUST(world_send(ends[1], "x", 1));
@@ -103,14 +103,13 @@ static void number_and_slot_reused_after_drop(void **state)
 {
     struct bare *bare = *state;
     rouse_fd old[2], fresh[2];
-    contract_pair(WORLD_PIPE, old);
+    contract_pair(WORLD_ANY, old);
     bare_change(bare, old[0], TOKEN(1, 0), 0, ROUSE_READ);
     MUST(world_send(old[1], "x", 1));
     rouse_fd number = old[0];
     bare_drop(bare, number, TOKEN(1, 0));
     MUST(world_close(number));
-    contract_pair(WORLD_PIPE, fresh);
-    assert_int_equal(fresh[0], number);
+    contract_pair_at(number, WORLD_ANY, fresh);
     assert_int_equal(bare_change(bare, number, TOKEN(3, 0), 0, ROUSE_READ), 0);
     assert_int_equal(bare->count, 0);
     MUST(world_send(fresh[1], "y", 1));
@@ -125,7 +124,7 @@ static void same_file_again_under_the_same_number(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2], copy;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     MUST(world_dup(ends[0], &copy));
     MUST(world_close(ends[0]));
@@ -144,7 +143,7 @@ static void drop_of_a_closed_descriptor_does_not_fail(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     contract_close(ends);
     bare_drop(bare, ends[0], TOKEN(1, 0));
@@ -157,8 +156,8 @@ static void drop_of_what_is_not_held_changes_nothing(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2], bad[2];
-    contract_pair(WORLD_PIPE, ends);
-    contract_pair(WORLD_PIPE, bad);
+    contract_pair(WORLD_ANY, ends);
+    contract_pair(WORLD_ANY, bad);
     contract_close(bad);
     MUST(world_send(ends[1], "x", 1));
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
@@ -183,7 +182,7 @@ static void drop_leaves_the_others_alone(void **state)
         want |= ROUSE_EDGE;
     rouse_fd ends[MANY][2];
     for (uint32_t i = 0; i < MANY; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         bare_change(bare, ends[i][0], TOKEN(1, i), 0, want);
     }
     for (uint32_t i = 0; i < MANY; i += 2)
@@ -203,7 +202,7 @@ static void dropped_before_the_kernel_was_asked(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     for (uint32_t generation = 1; generation < 9; generation += 2) {
         bare_change(bare, ends[0], TOKEN(generation, 0), 0, ROUSE_READ);
         bare_drop(bare, ends[0], TOKEN(generation, 0));
@@ -219,7 +218,7 @@ static void report_counts(struct bare *bare, uint32_t many, int room, int calls,
 {
     static rouse_fd ends[16][2];
     for (uint32_t i = 0; i < many; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         MUST(world_send(ends[i][1], "x", 1));
         struct rouse_change change = {.fd = ends[i][0], .token = TOKEN(1, i), .want = ROUSE_READ};
         bare_poll(bare, &change, 1, 0);

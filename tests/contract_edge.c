@@ -34,7 +34,7 @@ static void write_dropped_and_wanted_again_sends_nothing(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, write_until_eagain);
     rig_turns(rig, 1);
     uint64_t sent = rig_changes_sent(rig);
@@ -63,7 +63,7 @@ static void direction_is_given_up_when_a_report_brings_nothing_wanted(void **sta
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read | ROUSE_WRITE, write_until_eagain);
     TURN_UNTIL(rig, probe.calls == 1);
     CHECK_OK(rig->loop, rouse_io_want(&probe.io, ROUSE_READ));
@@ -92,7 +92,7 @@ static void pause_sends_nothing_until_the_kernel_reports(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     rig_turns(rig, 2);
     uint64_t sent = rig_changes_sent(rig);
@@ -125,7 +125,7 @@ static void reader_is_not_woken_when_its_peer_reads(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     rig_turns(rig, 2);
     unsigned events = 0;
@@ -146,7 +146,7 @@ static void unread_data_survives_a_pause(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     probe.chunk = 2;
     MUST(world_send(ends[1], "12345", 5));
@@ -171,7 +171,7 @@ static void data_that_comes_during_a_pause_is_told_after_it(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     for (size_t round = 1; round <= 3; round++) {
         rig_turns(rig, 1);
@@ -193,7 +193,7 @@ static void both_directions_in_one_callback(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], edge_read | ROUSE_WRITE, write_until_eagain);
     rig_turns(rig, 1);
@@ -214,7 +214,7 @@ static void watcher_that_says_nothing_is_level_until_started_again(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, say_nothing);
     rig_turns(rig, 1);
     uint64_t sent = rig_changes_sent(rig);
@@ -239,7 +239,7 @@ static void started_again_as_level_and_back(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], edge_read, probe_read);
     probe.chunk = 1;
     MUST(world_send(ends[1], "123456", 6));
@@ -270,8 +270,8 @@ static void stopped_while_it_is_still_due(void **state)
     struct rig *rig = *state;
     rouse_fd first[2], second[2];
     struct probe one, two;
-    contract_pair(WORLD_PIPE, first);
-    contract_pair(WORLD_PIPE, second);
+    contract_pair(WORLD_ANY, first);
+    contract_pair(WORLD_ANY, second);
     MUST(world_send(first[1], "12345", 5));
     MUST(world_send(second[1], "12345", 5));
     probe_start(rig, &one, first[0], edge_read, probe_read);
@@ -303,8 +303,8 @@ static void paused_while_it_is_still_due(void **state)
     struct rig *rig = *state;
     rouse_fd first[2], second[2];
     struct probe one, two;
-    contract_pair(WORLD_PIPE, first);
-    contract_pair(WORLD_PIPE, second);
+    contract_pair(WORLD_ANY, first);
+    contract_pair(WORLD_ANY, second);
     MUST(world_send(first[1], "12345", 5));
     MUST(world_send(second[1], "12345", 5));
     probe_start(rig, &one, first[0], edge_read, probe_read);

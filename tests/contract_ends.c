@@ -18,7 +18,7 @@ static void end_of_a_pipe_is_readable(void **state)
     for (int mode = 0; mode < 3; mode++) {
         rouse_fd ends[2];
         struct probe probe;
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         probe_start(rig, &probe, ends[0], ROUSE_READ | modes[mode], probe_read);
         rig_turns(rig, 2);
         assert_int_equal(probe.calls, 0);
@@ -54,8 +54,8 @@ static void lost_reader_is_writable(void **state)
 static void close_of_the_peer_is_no_error(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_UNIX, WORLD_TCP, WORLD_SEQPACKET};
-    for (int i = 0; i < 3; i++) {
+    const enum world_kind kinds[] = {WORLD_STREAM, WORLD_TCP, WORLD_SEQPACKET};
+    for (int i = 0; i < 3 && world_has(kinds[i]); i++) {
         rouse_fd ends[2];
         struct probe probe;
         contract_pair(kinds[i], ends);
@@ -74,8 +74,8 @@ static void close_of_the_peer_is_no_error(void **state)
 static void data_comes_before_the_end(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP, WORLD_SEQPACKET};
-    for (int i = 0; i < 4; i++) {
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_TCP, WORLD_SEQPACKET};
+    for (int i = 0; i < 4 && world_has(kinds[i]); i++) {
         rouse_fd ends[2];
         struct probe probe;
         contract_pair(kinds[i], ends);
@@ -100,7 +100,7 @@ static void writer_is_not_woken_by_the_end_of_what_it_does_not_read(void **state
     for (int i = 0; i < 3; i++) {
         rouse_fd ends[2];
         struct probe probe;
-        contract_pair(WORLD_UNIX, ends);
+        contract_pair(WORLD_STREAM, ends);
         MUST(world_fill(ends[0]));
         probe_start(rig, &probe, ends[0], firsts[i], NULL);
         rig_turns(rig, 1);
@@ -146,8 +146,9 @@ static void reset_is_an_error_of_the_next_read(void **state)
     rig_turns(rig, 1);
     assert_int_equal(contract_told(probe.ready),
                      contract_told(ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_HANGUP));
-    assert_int_equal(probe.last, -ECONNRESET);
     CHECK_OK(rig->loop, rouse_io_close(&probe.io));
+    contract_not_on_wine("takes a reset for the end of the stream");
+    assert_int_equal(probe.last, -ECONNRESET);
 }
 
 /* F2: told, taken by the read, and gone; and the socket goes on. */
@@ -197,7 +198,7 @@ static void blocking_socket_stays_one_and_does_not_block(void **state)
     rouse_fd ends[2];
     struct probe probe;
     char byte;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_block(ends[0], true));
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_WRITE, NULL);
     rig_turns(rig, 1);

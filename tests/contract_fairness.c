@@ -10,7 +10,7 @@
  */
 #include "contract.h"
 
-enum { CROWD = 1500, BATCH = 1024 };
+enum { CROWD = 1500, BATCH = 1024, THREADS_IN_32_BITS = 200 };
 
 static struct probe crowd[CROWD];
 
@@ -18,6 +18,8 @@ static struct probe crowd[CROWD];
 static unsigned crowd_size(void)
 {
     rouse_fd limit = subject_backend()->fd_limit;
+    if (sizeof(void *) == 4 && contract_has(ROUSE_TRAIT_ASK))
+        return THREADS_IN_32_BITS; /* a thread takes 8 MB of the addresses */
     return limit != 0 && limit < CROWD + 100 ? (unsigned)limit - 100 : CROWD;
 }
 
@@ -45,7 +47,7 @@ static void everybody_is_served_in_turn(void **state)
     rouse_fd ends[2];
     unsigned count = crowd_size();
     unsigned share = (count + BATCH - 1) / BATCH;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     crowd_start(rig, ends[0], count, 0, NULL);
     rig_turns(rig, 12); /* the batch has grown */
@@ -67,12 +69,12 @@ static void edge_watchers_that_do_not_drain_share(void **state)
     rouse_fd big[3][2], small[2];
     struct probe greedy[3], modest;
     for (int i = 0; i < 3; i++) {
-        contract_pair(WORLD_UNIX, big[i]);
+        contract_pair(WORLD_STREAM, big[i]);
         MUST(world_fill(big[i][1]));
         probe_start(rig, &greedy[i], big[i][0], ROUSE_READ | ROUSE_EDGE, probe_read);
         greedy[i].chunk = 16;
     }
-    contract_pair(WORLD_PIPE, small);
+    contract_pair(WORLD_ANY, small);
     probe_start(rig, &modest, small[0], ROUSE_READ | ROUSE_EDGE, probe_read);
     rig_turns(rig, 3);
     for (unsigned round = 1; round <= 20; round++) {
@@ -114,7 +116,7 @@ static void busy_listener_does_not_starve_its_siblings(void **state)
             MUST(world_connect(listener, &clients[i]));
             world_await(clients[i], ROUSE_WRITE);
         }
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         MUST(world_send(ends[1], "x", 1));
         probe_start(rig, &server, listener, ROUSE_READ | modes[mode], accept_one);
         probe_start(rig, &sibling, ends[0], ROUSE_READ, NULL);
@@ -163,7 +165,7 @@ static void descriptors_timers_and_tasks_share_each_turn(void **state)
     enum { FEW = 50 };
     rouse_fd ends[2];
     struct late late = {.rig = rig};
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     crowd_start(rig, ends[0], FEW, 0, NULL);
     rig_turns(rig, 10);
@@ -201,7 +203,7 @@ static void watchers_started_in_callbacks_do_not_prolong_the_turn(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     memset(crowd, 0, sizeof crowd);
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     crowd_start(rig, ends[0], 1, 0, start_next);
     for (unsigned turn = 1; turn <= 10; turn++) {
@@ -220,7 +222,7 @@ static void full_batch_ends_the_turn(void **state)
 {
     struct rig *rig = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     unsigned count = crowd_size();
     crowd_start(rig, ends[0], count, 0, NULL);

@@ -15,7 +15,7 @@ static void called_in_every_turn_while_ready(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     rig_turns(rig, 3);
     assert_int_equal(probe.calls, 0);
@@ -34,7 +34,7 @@ static void reading_a_little_at_a_time_reads_all(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, probe_read);
     probe.chunk = 3;
     MUST(world_send(ends[1], "12345678", 8));
@@ -51,7 +51,7 @@ static void one_callback_with_all_that_is_ready(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_WRITE, NULL);
     assert_int_equal(rouse_turn(rig->loop, 0), 1);
@@ -67,7 +67,7 @@ static void told_only_what_is_wanted(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     const uint32_t wants[] = {ROUSE_READ, ROUSE_WRITE, ROUSE_READ | ROUSE_WRITE, ROUSE_WRITE,
@@ -88,6 +88,7 @@ static void told_only_what_is_wanted(void **state)
 /* D3: urgent data wakes who wants PRIORITY, and with nothing else. */
 static void priority_is_no_read(void **state)
 {
+    contract_needs_priority();
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
@@ -109,7 +110,7 @@ static void paused_watcher_is_not_called(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     for (unsigned round = 1; round <= 3; round++) {
@@ -129,7 +130,7 @@ static void watcher_started_with_nothing_is_paused(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], 0, NULL);
     rig_turns(rig, 3);
@@ -161,8 +162,9 @@ static void hangup_of_a_paused_watcher_waits(void **state)
     assert_int_equal(probe.calls, 1);
     assert_int_equal(contract_told(probe.ready),
                      contract_told(ROUSE_READ | ROUSE_ERROR | ROUSE_HANGUP));
-    assert_int_equal(probe.last, -ECONNRESET);
     CHECK_OK(rig->loop, rouse_io_close(&probe.io));
+    contract_not_on_wine("takes a reset for the end of the stream");
+    assert_int_equal(probe.last, -ECONNRESET);
 }
 
 /* Pausing in the callback holds from that very turn on. */
@@ -171,7 +173,7 @@ static void paused_in_its_own_callback(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_WRITE, probe_pause);
     rig_turns(rig, 5);
     assert_int_equal(probe.calls, 1);
@@ -192,8 +194,8 @@ static void paused_by_another_in_the_same_batch(void **state)
     struct rig *rig = *state;
     rouse_fd first[2], second[2];
     struct probe one, two;
-    contract_pair(WORLD_PIPE, first);
-    contract_pair(WORLD_PIPE, second);
+    contract_pair(WORLD_ANY, first);
+    contract_pair(WORLD_ANY, second);
     probe_start(rig, &one, first[0], ROUSE_READ, pause_the_other);
     probe_start(rig, &two, second[0], ROUSE_READ, pause_the_other);
     one.other = &two;
@@ -220,7 +222,7 @@ static void changed_in_its_own_callback(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], ROUSE_READ, want_write_instead);
     rig_turns(rig, 1);
@@ -238,7 +240,7 @@ static void start_is_idempotent(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     for (int i = 0; i < 3; i++)
@@ -261,7 +263,7 @@ static void dropped_write_is_no_busy_loop(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     rig_turns(rig, 1);
     CHECK_OK(rig->loop, rouse_io_want(&probe.io, ROUSE_READ | ROUSE_WRITE));

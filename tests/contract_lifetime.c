@@ -57,7 +57,7 @@ static void freed_in_the_same_batch(void **state)
         rouse_fd ends[2][2];
         struct heap_probe *probes[2];
         for (int i = 0; i < 2; i++) {
-            contract_pair(WORLD_PIPE, ends[i]);
+            contract_pair(WORLD_ANY, ends[i]);
             probes[i] = calloc(1, sizeof *probes[i]);
             probe_start(rig, &probes[i]->probe, ends[i][0], ROUSE_READ | modes[mode], free_other);
             probes[i]->other = &probes[!i];
@@ -87,7 +87,7 @@ static void freed_in_its_own_callback(void **state)
     for (int mode = 0; mode < 2; mode++) {
         rouse_fd ends[2];
         struct probe *probe = malloc(sizeof *probe);
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         probe_start(rig, probe, ends[0], ROUSE_READ | modes[mode], close_and_free_self);
         MUST(world_send(ends[1], "x", 1));
         rig_turns(rig, 3);
@@ -103,7 +103,7 @@ static void closed_in_its_callback_with_both_directions_ready(void **state)
     for (int mode = 0; mode < 2; mode++) {
         rouse_fd ends[2];
         struct probe *probe = malloc(sizeof *probe);
-        contract_pair(WORLD_UNIX, ends);
+        contract_pair(WORLD_STREAM, ends);
         MUST(world_send(ends[1], "x", 1));
         probe_start(rig, probe, ends[0], ROUSE_READ | ROUSE_WRITE | modes[mode],
                     close_and_free_self);
@@ -119,7 +119,7 @@ static void stop_reaches_the_kernel_before_it_returns(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2], copy;
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     rig_turns(rig, 1);
     MUST(world_dup(ends[0], &copy));
@@ -139,10 +139,11 @@ static void close_through_the_loop_reaches_the_peer(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ, NULL);
     rig_turns(rig, 1);
     CHECK_OK(rig->loop, rouse_io_close(&probe.io));
+    world_await(ends[1], ROUSE_READ);
     char byte;
     assert_int_equal(world_receive(ends[1], &byte, 1), 0);
     assert_int_equal(rouse_io_active(&probe.io), 0);
@@ -167,7 +168,7 @@ static void a_hundred_closed_in_one_callback(void **state)
 {
     struct rig *rig = *state;
     for (unsigned i = 0; i < MANY; i++) {
-        contract_pair(WORLD_PIPE, many_ends[i]);
+        contract_pair(WORLD_ANY, many_ends[i]);
         probe_start(rig, &many[i], many_ends[i][0], ROUSE_READ, i % 2 ? NULL : close_a_hundred);
     }
     rig_turns(rig, 1);
@@ -196,8 +197,8 @@ static void started_in_a_callback(void **state)
     struct rig *rig = *state;
     rouse_fd first[2], second[2];
     struct probe one, two;
-    contract_pair(WORLD_PIPE, first);
-    contract_pair(WORLD_PIPE, second);
+    contract_pair(WORLD_ANY, first);
+    contract_pair(WORLD_ANY, second);
     MUST(world_send(first[1], "x", 1));
     MUST(world_send(second[1], "x", 1));
     probe_start(rig, &one, first[0], ROUSE_READ, start_another);
@@ -221,7 +222,7 @@ static void closed_loop_detaches_its_watchers(void **state)
     struct probe probe;
     struct rig rig = {0};
     CHECK_OK(NULL, rouse_open(&rig.loop, NULL));
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     probe_start(&rig, &probe, ends[0], ROUSE_READ, NULL);
     CHECK_OK(NULL, rouse_close(rig.loop));

@@ -43,6 +43,17 @@ static uint32_t expected(const char *letters, rouse_fd fd)
     return contract_told(ready);
 }
 
+/* Whether kqueue may tell so. */
+static bool told_by_kqueue(uint32_t told, int want, rouse_fd fd)
+{
+    if (strcmp(subject_backend()->name, "kqueue") != 0)
+        return false;
+    for (int i = 0; i < KQUEUE_SITUATIONS; i++)
+        if (kqueue_situations[i].make == situation->make)
+            return told == expected(kqueue_situations[i].told[want], fd);
+    return false;
+}
+
 static int begin(void **state)
 {
     situation = *state;
@@ -66,7 +77,7 @@ static void readiness(void **state)
             rig_turns(rig, 1);
             uint32_t told = contract_told(probe.ready);
             uint32_t right = expected(situation->told[i], scene.fd);
-            if (told != right) {
+            if (told != right && !told_by_kqueue(told, i, scene.fd)) {
                 fprintf(stderr, "%s: want %u is told %u, not %u\n", situation->name,
                         wants[i] | modes[mode], told, right);
                 wrong++;
@@ -74,6 +85,8 @@ static void readiness(void **state)
             CHECK_OK(rig->loop, rouse_io_stop(&probe.io));
         }
     scene_end(&scene);
+    if (wrong > 0)
+        contract_not_on_libkqueue("tells otherwise");
     assert_int_equal(wrong, 0);
 }
 

@@ -32,8 +32,9 @@ static void messages_are_shorter_than_the_buffer(struct rig *rig, enum world_kin
 
 static void short_datagram_does_not_drain(void **state)
 {
-    messages_are_shorter_than_the_buffer(*state, WORLD_DATAGRAM);
     messages_are_shorter_than_the_buffer(*state, WORLD_UDP);
+    if (world_has(WORLD_DATAGRAM))
+        messages_are_shorter_than_the_buffer(*state, WORLD_DATAGRAM);
 }
 
 static void short_record_does_not_drain(void **state)

@@ -16,7 +16,7 @@ static void called_once_while_data_waits(void **state)
     for (int i = 0; i < 2; i++) {
         rouse_fd ends[2];
         struct probe probe;
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         probe_start(rig, &probe, ends[0], ROUSE_READ | modes[i], NULL);
         rig_turns(rig, 2);
         MUST(world_send(ends[1], "x", 1));
@@ -42,7 +42,7 @@ static void armed_in_its_own_callback(void **state)
     for (int i = 0; i < 2; i++) {
         rouse_fd ends[2];
         struct probe probe;
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         probe_start(rig, &probe, ends[0], ROUSE_READ | modes[i], read_and_arm);
         probe.chunk = 2;
         MUST(world_send(ends[1], "12345", 5));
@@ -63,7 +63,7 @@ static void armed_later(void **state)
     for (int i = 0; i < 2; i++) {
         rouse_fd ends[2];
         struct probe probe;
-        contract_pair(WORLD_UNIX, ends);
+        contract_pair(WORLD_STREAM, ends);
         probe_start(rig, &probe, ends[0], ROUSE_READ | modes[i], probe_read);
         probe.chunk = 1;
         MUST(world_send(ends[1], "123", 3));
@@ -84,7 +84,7 @@ static void armed_later_after_saying_nothing(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_ONESHOT | ROUSE_EDGE, NULL);
     MUST(world_send(ends[1], "x", 1));
     for (unsigned round = 1; round <= 3; round++) {
@@ -101,7 +101,7 @@ static void one_callback_for_both_directions(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     uint32_t both = ROUSE_READ | ROUSE_WRITE;
     probe_start(rig, &probe, ends[0], both | ROUSE_ONESHOT, NULL);
@@ -122,7 +122,7 @@ static void all_directions_are_paused_by_one(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_WRITE | ROUSE_ONESHOT, NULL);
     rig_turns(rig, 1);
     assert_int_equal(probe.ready, ROUSE_WRITE);
@@ -138,7 +138,7 @@ static void hangup_is_told_once(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_ONESHOT, NULL);
     MUST(world_close(ends[1]));
     assert_in_range(rig_turns(rig, 10), 1, 2); /* no event for a watcher that wants nothing */
@@ -175,7 +175,7 @@ static void stopped_and_started_in_its_callback(void **state)
     struct rig *rig = *state;
     rouse_fd ends[2];
     struct probe probe;
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     probe_start(rig, &probe, ends[0], ROUSE_READ | ROUSE_ONESHOT, start_again);
     probe.chunk = 1;
     MUST(world_send(ends[1], "123", 3));

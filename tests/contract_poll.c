@@ -14,7 +14,7 @@ static void reports_what_became_readable(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     assert_int_equal(bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ), 0);
     MUST(world_send(ends[1], "x", 1));
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), ROUSE_READ);
@@ -25,7 +25,7 @@ static void reports_what_is_writable(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     assert_int_equal(bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_WRITE), ROUSE_WRITE);
     MUST(world_fill(ends[0]));
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), 0);
@@ -45,6 +45,7 @@ static void reports_priority_only_where_it_is_wanted(void **state)
     world_await(ends[0], ROUSE_PRIORITY);
     bare_ready(bare, TOKEN(1, 0)); /* may be spurious, but only once */
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), 0);
+    contract_needs_priority();
     uint32_t ready = bare_change(bare, ends[0], TOKEN(1, 0), ROUSE_READ, ROUSE_PRIORITY);
     assert_int_equal(ready, ROUSE_PRIORITY);
     contract_close(ends);
@@ -53,6 +54,7 @@ static void reports_priority_only_where_it_is_wanted(void **state)
 /* D3: there are files that are always ready for READ, and tell what is new by PRIORITY alone. */
 static void priority_that_comes_is_reported_to_who_wants_nothing_else(void **state)
 {
+    contract_needs_priority();
     struct bare *bare = *state;
     rouse_fd ends[2];
     contract_pair(WORLD_TCP, ends);
@@ -68,7 +70,7 @@ static void at_most_one_event_for_a_token(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     uint32_t both = ROUSE_READ | ROUSE_WRITE;
     assert_int_equal(bare_change(bare, ends[0], TOKEN(1, 0), 0, both), both);
@@ -82,7 +84,7 @@ static void echoes_every_bit_of_a_token(void **state)
     rouse_fd ends[3][2];
     const uint64_t tokens[3] = {TOKEN(0xffffffff, 0), TOKEN(0x80000001, 1), TOKEN(0, 2)};
     for (int i = 0; i < 3; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         bare_change(bare, ends[i][0], tokens[i], 0, ROUSE_READ);
         MUST(world_send(ends[i][1], "x", 1));
     }
@@ -99,7 +101,7 @@ static void slots_may_come_in_any_order(void **state)
     rouse_fd ends[4][2];
     const uint32_t slots[4] = {300, 7, 299, 0};
     for (int i = 0; i < 4; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         bare_change(bare, ends[i][0], TOKEN(1, slots[i]), 0, ROUSE_READ);
         MUST(world_send(ends[i][1], "x", 1));
     }
@@ -114,7 +116,7 @@ static void level_is_reported_as_long_as_it_lasts(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     for (int i = 0; i < 5; i++)
@@ -132,7 +134,7 @@ static void edge_is_reported_once(void **state)
         SKIP("the backend has no edges");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, edge_read);
     MUST(world_send(ends[1], "x", 1));
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), ROUSE_READ);
@@ -148,7 +150,7 @@ static void edge_is_reported_after_a_change_if_it_is_ready_then(void **state)
         SKIP("the backend has no edges");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     uint64_t token = TOKEN(1, 0);
     assert_int_equal(bare_change(bare, ends[0], token, 0, edge_read), ROUSE_READ);
@@ -165,7 +167,7 @@ static void edge_turns_into_level_by_a_change(void **state)
         SKIP("the backend has no edges");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     bare_change(bare, ends[0], TOKEN(1, 0), 0, edge_read);
     bare_change(bare, ends[0], TOKEN(1, 0), edge_read, ROUSE_READ);
@@ -178,7 +180,7 @@ static void change_replaces_what_was_held(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     MUST(world_send(ends[1], "x", 1));
     uint64_t token = TOKEN(1, 0);
     bare_change(bare, ends[0], token, 0, ROUSE_READ);
@@ -192,9 +194,9 @@ static void want_0_is_silence_whatever_happens(void **state)
 {
     struct bare *bare = *state;
     rouse_fd unix_ends[2], tcp_ends[2], pipe_ends[2];
-    contract_pair(WORLD_UNIX, unix_ends);
+    contract_pair(WORLD_STREAM, unix_ends);
     contract_pair(WORLD_TCP, tcp_ends);
-    contract_pair(WORLD_PIPE, pipe_ends);
+    contract_pair(WORLD_ANY, pipe_ends);
     rouse_fd watched[3] = {unix_ends[0], tcp_ends[0], pipe_ends[1]};
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t want = i < 2 ? ROUSE_READ | ROUSE_HANGUP : ROUSE_WRITE;
@@ -215,7 +217,7 @@ static void want_0_can_be_taken_back(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     uint64_t token = TOKEN(1, 0);
     for (int i = 0; i < 3; i++) {
@@ -245,7 +247,7 @@ static void hangup_tells_of_a_peer_that_stopped_writing(void **state)
         SKIP("the backend cannot tell HANGUP");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ | ROUSE_HANGUP);
     MUST(world_shut(ends[1], ROUSE_WRITE));
     assert_int_equal(bare_ready(bare, TOKEN(1, 0)), ROUSE_READ | ROUSE_HANGUP);
@@ -259,7 +261,7 @@ static void many_changes_in_one_call(void **state)
     static rouse_fd ends[MANY][2];
     static struct rouse_change changes[MANY];
     for (uint32_t i = 0; i < MANY; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         if (i % 2 == 0)
             MUST(world_send(ends[i][1], "x", 1));
         changes[i] =
@@ -280,7 +282,7 @@ static void nothing_is_reported_where_nothing_is_ready(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     for (int i = 0; i < 5; i++)
@@ -293,7 +295,7 @@ static void counts_its_work(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     struct rouse_work before = bare->work;
     MUST(world_send(ends[1], "x", 1));

@@ -15,7 +15,7 @@
 static rouse_fd closed_number(void)
 {
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     contract_close(ends);
     return ends[0];
 }
@@ -49,8 +49,7 @@ static void refused_token_is_forgotten(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends); /* takes the number */
-    assert_int_equal(ends[0], number);
+    contract_pair_at(number, WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     assert_int_equal(bare_change(bare, ends[0], TOKEN(7, 0), 0, ROUSE_READ), ROUSE_READ);
@@ -75,21 +74,16 @@ static void refused_change_leaves_the_others(void **state)
     if (subject_guesses())
         SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
-    rouse_fd number = closed_number();
-    rouse_fd spare;
-    MUST(world_null(&spare));
-    MUST(world_dup2(spare, number)); /* held open while the pairs are made */
-    rouse_fd first[2], second[2];
-    contract_pair(WORLD_PIPE, first);
-    contract_pair(WORLD_PIPE, second);
+    rouse_fd bad[2], first[2], second[2];
+    contract_pair(WORLD_ANY, bad);
+    contract_pair(WORLD_ANY, first);
+    contract_pair(WORLD_ANY, second);
     MUST(world_send(first[1], "x", 1));
     MUST(world_send(second[1], "x", 1));
-    if (spare != number)
-        MUST(world_close(number));
-    MUST(world_close(spare));
+    contract_close(bad);
     struct rouse_change changes[3] = {
         {.fd = first[0], .token = TOKEN(1, 0), .want = ROUSE_READ},
-        {.fd = number, .token = TOKEN(1, 1), .want = ROUSE_READ},
+        {.fd = bad[0], .token = TOKEN(1, 1), .want = ROUSE_READ},
         {.fd = second[0], .token = TOKEN(1, 2), .want = ROUSE_READ},
     };
     bare_poll(bare, changes, 3, 0);
@@ -111,7 +105,7 @@ static void there_is_room_for_every_refusal(void **state)
     rouse_fd ends[MANY / 2][2];
     struct rouse_change changes[MANY];
     for (uint32_t i = 0; i < MANY / 2; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         for (uint32_t end = 0; end < 2; end++)
             changes[2 * i + end] = (struct rouse_change){
                 .fd = ends[i][end], .token = TOKEN(1, 2 * i + end), .want = ROUSE_READ};
@@ -130,7 +124,7 @@ static void refusals_do_not_crowd_out_what_is_ready(void **state)
         SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     struct rouse_change changes[2] = {
         {.fd = ends[0], .token = TOKEN(1, 0), .want = ROUSE_READ},
@@ -149,8 +143,8 @@ static void descriptor_closed_while_watched_is_no_spin(void **state)
     struct bare *bare = *state;
     bool ended = false;
     rouse_fd good[2], bad[2];
-    contract_pair(WORLD_PIPE, good);
-    contract_pair(WORLD_PIPE, bad);
+    contract_pair(WORLD_ANY, good);
+    contract_pair(WORLD_ANY, bad);
     bare_change(bare, good[0], TOKEN(1, 0), 0, ROUSE_READ);
     bare_change(bare, bad[0], TOKEN(1, 1), 0, ROUSE_READ);
     contract_close(bad);
@@ -179,7 +173,7 @@ static void a_hundred_closed_while_watched(void **state)
     enum { MANY = 200 };
     static rouse_fd ends[MANY][2];
     for (uint32_t i = 0; i < MANY; i++) {
-        contract_pair(WORLD_PIPE, ends[i]);
+        contract_pair(WORLD_ANY, ends[i]);
         bare_change(bare, ends[i][0], TOKEN(1, i), 0, ROUSE_READ);
     }
     for (uint32_t i = 0; i < MANY; i += 2)
@@ -205,7 +199,7 @@ static void change_of_a_closed_descriptor_is_refused(void **state)
         SKIP("spin asks nobody, so nothing is refused");
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     contract_close(ends);
     bare_change(bare, ends[0], TOKEN(1, 0), ROUSE_READ, ROUSE_WRITE);
@@ -219,11 +213,10 @@ static void change_of_a_number_that_is_used_again(void **state)
 {
     struct bare *bare = *state;
     rouse_fd old[2], fresh[2];
-    contract_pair(WORLD_UNIX, old);
+    contract_pair(WORLD_STREAM, old);
     bare_change(bare, old[0], TOKEN(1, 0), 0, ROUSE_READ);
     contract_close(old);
-    contract_pair(WORLD_UNIX, fresh);
-    assert_int_equal(fresh[0], old[0]);
+    contract_pair_at(old[0], WORLD_STREAM, fresh);
     bare_change(bare, fresh[0], TOKEN(1, 0), ROUSE_READ, ROUSE_WRITE);
     if (strcmp(subject_backend()->name, "epoll") == 0) {
         assert_refused(bare, TOKEN(1, 0), -EBADF);
@@ -239,7 +232,7 @@ static void want_0_of_a_closed_descriptor_is_silent(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     contract_close(ends);
     assert_int_equal(bare_change(bare, ends[0], TOKEN(1, 0), ROUSE_READ, 0), 0);

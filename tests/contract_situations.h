@@ -98,4 +98,35 @@ static const struct situation situations[] = {
 
 enum { SITUATIONS = sizeof situations / sizeof situations[0] };
 
+/* What kqueue may tell otherwise, because its kernels do; written down as NetBSD has it. The end on
+ * the side that writes is also one's own, so it is no HANGUP, and ends are nothing to who wants
+ * PRIORITY. A refused datagram is told by the read alone. */
+static const struct situation kqueue_situations[] = {
+    {SITUATION(pipe_reader_with_data_and_no_writer), {"RH", "WE", "RWE", ""}},
+    {SITUATION(pipe_reader_at_the_end), {"RH", "WE", "RWE", ""}},
+    {SITUATION(pipe_writer_without_a_reader), {"RH", "WE", "RWE", ""}},
+    {SITUATION(pipe_writer_full_without_a_reader), {"RH", "WE", "RWE", ""}},
+    {SITUATION(fifo_never_written), {"", "WE", "RWE", ""}},
+    {SITUATION(fifo_whose_writer_has_gone), {"RH", "WE", "RWEH", ""}},
+    {SITUATION(unix_peer_closed), {"RH", "W", "RWH", ""}},
+    {SITUATION(unix_peer_closed_with_unread_data), {"RH", "W", "RWH", ""}},
+    {SITUATION(unix_own_both_shut), {"RH", "W", "RWH", ""}},
+    {SITUATION(tcp_peer_closed_and_written_to), {"REH", "WEH", "RWEH", ""}},
+    {SITUATION(tcp_reset_by_peer), {"REH", "WEH", "RWEH", ""}},
+    {SITUATION(tcp_own_both_shut), {"RH", "W", "RWH", ""}},
+    {SITUATION(tcp_urgent_byte), {"", "W", "W", ""}},
+    {SITUATION(tcp_never_connected), {"", "", "", ""}},
+    {SITUATION(tcp_bound_and_not_listening), {"", "", "", ""}},
+    {SITUATION(tcp_refused), {"REH", "WEH", "RWEH", ""}},
+    {SITUATION(tcp_refused_and_told), {"RH", "W", "RWH", ""}},
+    {SITUATION(seqpacket_peer_closed), {"RH", "W", "RWH", ""}},
+    {SITUATION(udp_refused), {"R", "W", "RW", ""}},
+    {SITUATION(epoll_of_nothing_ready), {"", "E", "E", ""}},
+    {SITUATION(epoll_of_something_ready), {"R", "E", "E", ""}},
+    {SITUATION(terminal_without_a_master), {"", "", "", ""}},
+    {SITUATION(master_without_a_terminal), {"", "", "", ""}},
+};
+
+enum { KQUEUE_SITUATIONS = sizeof kqueue_situations / sizeof kqueue_situations[0] };
+
 #endif

@@ -87,7 +87,7 @@ static void reports_hold_no_more_than_is_wanted_and_guesses_all_of_it(void **sta
     const uint32_t wants[] = {ROUSE_READ, ROUSE_WRITE, ROUSE_PRIORITY, ROUSE_READ | ROUSE_WRITE,
                               ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE};
     rouse_fd ends[2];
-    contract_pair(WORLD_UNIX, ends);
+    contract_pair(WORLD_STREAM, ends);
     uint32_t had = 0;
     for (int i = 0; i < 5; had = wants[i++]) {
         bare_change(bare, ends[0], TOKEN(1, 0), had, wants[i]);
@@ -106,8 +106,8 @@ static void reports_hold_no_more_than_is_wanted_and_guesses_all_of_it(void **sta
 static void reader_gets_all_that_was_sent(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP, WORLD_DATAGRAM};
-    for (int i = 0; i < 12; i++) {
+    const enum world_kind kinds[] = {WORLD_ANY, WORLD_STREAM, WORLD_TCP, WORLD_DATAGRAM};
+    for (int i = 0; i < 12 && world_has(kinds[i / 3]); i++) {
         rouse_fd ends[2];
         struct trier trier;
         contract_pair(kinds[i / 3], ends);
@@ -128,7 +128,7 @@ static void reader_gets_all_that_was_sent(void **state)
 static void writer_sends_all_that_there_is_room_for(void **state)
 {
     struct rig *rig = *state;
-    const enum world_kind kinds[] = {WORLD_UNIX, WORLD_TCP};
+    const enum world_kind kinds[] = {WORLD_STREAM, WORLD_TCP};
     for (int i = 0; i < 6; i++) {
         rouse_fd ends[2];
         struct trier trier;
@@ -178,7 +178,7 @@ static void descriptor_closed_behind_the_back_is_tried_once(void **state)
     for (int i = 0; i < 3; i++) {
         rouse_fd ends[2];
         struct trier trier;
-        contract_pair(WORLD_PIPE, ends);
+        contract_pair(WORLD_ANY, ends);
         trier_start(rig, &trier, ends[0], ROUSE_READ | modes[i], try_and_stop_at_an_error);
         rig_turns(rig, 3);
         unsigned vain = trier.vain;

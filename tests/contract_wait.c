@@ -24,7 +24,7 @@ static void waits_for_a_signal(struct bare *bare, int64_t timeout_ns)
 {
     skip_if_it_never_sleeps(bare, timeout_ns);
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     world_interrupt(true);
     for (int i = 0; i < 3; i++) {
@@ -77,7 +77,7 @@ static void the_longest_timeout_returns_what_is_ready(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     const int64_t timeouts[] = {INT64_MAX, INT64_MIN, -1, 1, 999999999, 1000000000};
@@ -94,7 +94,7 @@ static void never_returns_early(void **state)
     struct bare *bare = *state;
     skip_if_it_never_sleeps(bare, 1000000);
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
     const int64_t timeouts[] = {1, 999, 1001, 999999, 1000000, 1000001, 2500000};
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
@@ -120,7 +120,7 @@ static void changes_are_applied_before_the_wait(void **state)
 {
     struct bare *bare = *state;
     rouse_fd ends[2];
-    contract_pair(WORLD_PIPE, ends);
+    contract_pair(WORLD_ANY, ends);
     MUST(world_send(ends[1], "x", 1));
     struct rouse_change change = {.fd = ends[0], .token = TOKEN(1, 0), .want = ROUSE_READ};
     world_interrupt(true); /* so that a fault ends, too */

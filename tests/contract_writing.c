@@ -53,7 +53,7 @@ static void writer_gets_all_through_a_pipe(void **state)
 
 static void writer_gets_all_through_a_stream(void **state)
 {
-    writes_all(*state, WORLD_UNIX, 0, 16384);
+    writes_all(*state, WORLD_STREAM, 0, 16384);
     writes_all(*state, WORLD_TCP, 0, 10000);
 }
 

@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 
 #ifndef __has_feature
 #define __has_feature(feature) 0
@@ -322,7 +321,7 @@ int main(int argc, char **argv)
                      : strcmp(seed, "random") == 0 ? script_mix((uint64_t)world_now()) >> 32
                                                    : strtoull(seed, NULL, 10);
     share_out(budget != NULL ? strtoull(budget, NULL, 10) : OPERATIONS, first);
-    signal(SIGPIPE, SIG_IGN);
+    world_ignore_lost_readers();
     if (script != NULL)
         return play_file(script);
     return seed != NULL || argc > 1 ? play_seeds() : run_cases();

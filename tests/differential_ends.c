@@ -65,8 +65,8 @@ bool end_flooded(struct end *end)
 static void check_refused(struct end *end, const char *call, ssize_t n)
 {
     if (n != -EINVAL)
-        play_fail(end->play, "%s on a stopped watcher of end %d returned %zd", call,
-                  end_number(end), n);
+        play_fail(end->play, "%s on a stopped watcher of end %d returned %lld", call,
+                  end_number(end), (long long)n);
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
@@ -202,8 +202,8 @@ ssize_t end_send(struct end *end, size_t size, bool through_loop)
     ssize_t n =
         through_loop ? rouse_write(&end->io, buffer, size) : world_send(end->fd, buffer, size);
     if (n > (ssize_t)size || n == 0)
-        play_fail(end->play, "a write of %zu bytes to end %d returned %zd", size, end_number(end),
-                  n);
+        play_fail(end->play, "a write of %llu bytes to end %d returned %lld",
+                  (unsigned long long)size, end_number(end), (long long)n);
     else if (n > 0 && has_data(end))
         count_sent(end, (size_t)n);
     else if (n == -ECONNREFUSED && end->kind == WORLD_DATAGRAM)
@@ -274,8 +274,9 @@ static void check_data(struct end *end, size_t n, size_t size)
         in->waiting--;
     }
     if (n != expected || n > in->sent - in->received) {
-        play_fail(end->play, "a read of end %d returned %zu bytes, where %zu of %llu were due",
-                  end_number(end), n, expected, (unsigned long long)(in->sent - in->received));
+        play_fail(end->play, "a read of end %d returned %llu bytes, where %llu of %llu were due",
+                  end_number(end), (unsigned long long)n, (unsigned long long)expected,
+                  (unsigned long long)(in->sent - in->received));
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -300,7 +301,8 @@ ssize_t end_receive(struct end *end, size_t size, bool through_loop)
     ssize_t n =
         through_loop ? rouse_read(&end->io, buffer, size) : world_receive(end->fd, buffer, size);
     if (n > (ssize_t)size)
-        play_fail(end->play, "a read of %zu bytes returned %zd", size, n);
+        play_fail(end->play, "a read of %llu bytes returned %lld", (unsigned long long)size,
+                  (long long)n);
     else if (has_data(end) && n > 0)
         check_data(end, (size_t)n, size);
     else if (has_data(end))
@@ -309,6 +311,8 @@ ssize_t end_receive(struct end *end, size_t size, bool through_loop)
         in->urgent = false; /* the read has gone past it */
     if (through_loop)
         oracle_read(end, n, size);
+    if (n > 0)
+        oracle_emptied(end);
     return n;
 }
 

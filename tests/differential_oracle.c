@@ -14,7 +14,9 @@
  *   a hangup alone, which says that a write would fail, but not on select; and hangups and errors
  *     to who wants nothing but PRIORITY;
  *   on backends that are late, what was ready at some time since the wait before (and READ for
- *     urgent data, which wakes as any data does); what has become ready after it may be told later;
+ *     urgent data, which wakes as any data does; and WRITE for a full pipe that was read from,
+ *     which wakes on Linux 6.1 whether there is room or not); what has become ready after it may be
+ *     told later;
  *   on backends that guess, whatever is wanted.
  *
  * Everything else is MUST NOT, as is any call to a watcher that was stopped or paused, by whomever,
@@ -61,15 +63,19 @@ static uint32_t ask(const struct end *end)
     return world_ready(end->fd, remembers(end) || is_late(end) ? DIRECTIONS : end->want);
 }
 
+/* What a backend that is late may tell of at the next wait. */
+static void note(struct end *end, uint32_t now)
+{
+    end->lately |= now;
+    if (end->first == 0 && arguable(now, end->want) != 0)
+        end->first = now;
+}
+
 void oracle_look(struct play *play)
 {
     for (struct end *end = play->ends; end < play->ends + ENDS; end++)
-        if (is_late(end) && end->started) {
-            uint32_t now = ask(end);
-            end->lately |= now;
-            if (end->first == 0 && arguable(now, end->want) != 0)
-                end->first = now;
-        }
+        if (is_late(end) && end->started)
+            note(end, ask(end));
 }
 
 void oracle_before_wait(struct play *play)
@@ -288,6 +294,13 @@ void oracle_read(struct end *end, ssize_t result, size_t size)
     if (result == -EAGAIN || (tells(end, result, size) && !end->doubt))
         oracle_drained(end, ROUSE_READ);
     end->said |= ROUSE_READ;
+}
+
+void oracle_emptied(struct end *end)
+{
+    struct end *peer = end_peer(end);
+    if (is_late(peer) && peer->started && peer->kind == WORLD_PIPE)
+        note(peer, ROUSE_WRITE);
 }
 
 void oracle_wrote(struct end *end, ssize_t result, size_t size)

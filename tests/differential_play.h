@@ -152,6 +152,7 @@ void oracle_started(struct end *end, uint32_t want, bool edge, bool oneshot);
 void oracle_wanted(struct end *end, uint32_t want);
 void oracle_stopped(struct end *end);
 void oracle_read(struct end *end, ssize_t result, size_t size);
+void oracle_emptied(struct end *end); /* somebody has read from it */
 void oracle_wrote(struct end *end, ssize_t result, size_t size);
 void oracle_drained(struct end *end, uint32_t directions);
 

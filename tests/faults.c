@@ -87,7 +87,7 @@ static int set_up(void **state)
     struct rouse_config config = {
         .size = sizeof config, .own = &backend, .backend = subject_name()};
     CHECK_OK(NULL, rouse_open(&loop, &config));
-    CHECK_OK(NULL, world_pair(WORLD_UNIX, ends));
+    CHECK_OK(NULL, world_pair(WORLD_STREAM, ends));
     player_init(&a, loop, 'a', NULL);
     CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));
     CHECK_OK(loop, rouse_turn(loop, 0));

@@ -8,6 +8,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* fork */
 #include "child.h"
+#include "child_threads.h"
 #include "observer.h"
 
 static void be_refused(void)
@@ -37,6 +38,13 @@ static void child_that_adopts_goes_on_where_the_parent_was(void **state)
     assert_true(calls_unchanged(&calls));
 }
 
+/* The loop of the parent has had its turn, and with it the threads of a backend that has any. */
+static void needs_threads_in_a_child(void)
+{
+    if (subject_backend()->traits & ROUSE_TRAIT_ASK)
+        child_threads_needed();
+}
+
 static void let_a_grandchild_go_on(void)
 {
     pid_t child = fork();
@@ -59,6 +67,7 @@ static void let_a_grandchild_go_on(void)
 static void grandchildren_are_children(void **state)
 {
     (void)state;
+    needs_threads_in_a_child();
     in_a_child(let_a_grandchild_go_on);
     assert_true(calls_unchanged(&calls));
 }
@@ -140,6 +149,7 @@ static void fork_and_adopt(struct player *self)
 static void fork_in_a_callback(void **state)
 {
     (void)state;
+    needs_threads_in_a_child();
     struct rouse_loop *loop = stage_open(NULL);
     struct player a, b;
     player_init(&a, loop, 'x', fork_and_adopt);
@@ -200,6 +210,7 @@ static void check_that_the_child_calls_nobody(struct rouse_loop *loop)
 static void child_that_returns_from_a_callback_unadopted_calls_nobody(void **state)
 {
     (void)state;
+    needs_threads_in_a_child();
     struct world_clock clock;
     struct rouse_loop *loop = stage_open(&clock);
     struct player a;
@@ -243,6 +254,7 @@ static void adopt_at_the_second_attempt(void)
 static void adopt_that_fails_may_be_tried_again(void **state)
 {
     (void)state;
+    needs_threads_in_a_child();
     observed_loop = observer_open(false);
     in_a_child(adopt_at_the_second_attempt);
     CHECK_OK(observed_loop, rouse_turn(observed_loop, 0));

@@ -19,7 +19,7 @@ static int set_up(void **state)
     player_init(&a, loop, 'a', NULL);
     player_init(&b, loop, 'b', NULL);
     player_init(&c, loop, 'c', NULL);
-    return world_pair(WORLD_PIPE, ends);
+    return world_pair(WORLD_ANY, ends);
 }
 
 static int tear_down(void **state)

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* epoll_pwait2 */
 #include <sys/epoll.h>
 
+#include "config.h"
 #include "stage.h"
 
 /* Which call fails, how, and how often. */
@@ -47,6 +48,7 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *events, int count, int time
     return met(&wait_) != 0 ? -1 : __real_epoll_wait(epoll, events, count, timeout);
 }
 
+#if ROUSE_HAVE_EPOLL_PWAIT2 /* of the C library */
 int __real_epoll_pwait2(int epoll, struct epoll_event *events, int count,
                         const struct timespec *timeout, const sigset_t *mask);
 int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int count,
@@ -56,6 +58,7 @@ int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int count,
 {
     return met(&pwait2) != 0 ? -1 : __real_epoll_pwait2(epoll, events, count, timeout, mask);
 }
+#endif
 
 int __real_epoll_create1(int flags);
 int __wrap_epoll_create1(int flags);

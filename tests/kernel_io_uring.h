@@ -133,6 +133,17 @@ int __wrap_io_uring_register(unsigned fd, unsigned kind, const void *argument, u
     return __real_io_uring_register(fd, kind, argument, count);
 }
 
+/* Whether this kernel has rings with these flags, which may be older than the tests. */
+static inline bool kernel_knows(unsigned flags)
+{
+    struct io_uring ring;
+    struct io_uring_params params = {.flags = flags};
+    int error = __real_io_uring_queue_init_params(1, &ring, &params);
+    if (error == 0)
+        __real_io_uring_queue_exit(&ring);
+    return error == 0;
+}
+
 /* ---- Entering ----------------------------------------------------------------------------- */
 
 /* Whether this call, which may hand over requests, does not go well. No case comes near so many

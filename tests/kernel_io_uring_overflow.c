@@ -47,10 +47,11 @@ static void check_overflows(uint32_t mode, bool wake_first)
 }
 
 /* P1, P3, L8: the multishots of those whose completions do not fit have ended, that of the loop's
- * own wake among them. */
+ * own wake among them; not so on kernels as old as 5.15. */
 static void completions_that_do_not_fit_are_told_and_told_again(void **state)
 {
     (void)state;
+    bool they_end = kernel_knows(FLAGS_OF_6_1);
     kernel.entries = SMALL_RING;
     for (int age = 0; age < KERNEL_AGES; age++)
         for (uint32_t mode = 0; mode <= ROUSE_EDGE; mode += ROUSE_EDGE)
@@ -59,7 +60,7 @@ static void completions_that_do_not_fit_are_told_and_told_again(void **state)
                 seen.overflows = seen.ended = 0;
                 check_overflows(mode, wake_first);
                 assert_true(seen.overflows > 0); /* or nothing was tested */
-                assert_true(seen.ended > 0);
+                assert_true(seen.ended > 0 || !they_end);
             }
 }
 

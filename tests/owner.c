@@ -7,9 +7,9 @@
  */
 #define _POSIX_C_SOURCE 200809L /* semaphores */
 #include <pthread.h>
-#include <semaphore.h>
 
 #include "calls.h"
+#include "gate.h"
 
 /* Runs `body` in a thread of its own and returns what it returned. */
 static void *in_a_thread(void *(*body)(void *), void *argument)
@@ -121,7 +121,7 @@ static void loop_runs_and_closes_in_none_of_its_callbacks(void **state)
     struct world_clock clock;
     struct rouse_loop *loop = stage_open(&clock);
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     assert_int_equal(world_send(ends[1], "x", 1), 1);
     struct player a;
     player_init(&a, loop, 'a', run_inside);
@@ -147,14 +147,13 @@ static void loop_runs_and_closes_in_none_of_its_callbacks(void **state)
     CHECK_OK(NULL, rouse_close(loop));
 }
 
-static sem_t runs;
-static sem_t may_end;
+static struct gate runs;
+static struct gate may_end;
 
 static void hold_up(struct player *self)
 {
-    sem_post(&runs);
-    while (sem_wait(&may_end) != 0)
-        ;
+    gate_open(&runs);
+    gate_pass(&may_end);
     rouse_stop(self->loop);
 }
 
@@ -174,21 +173,17 @@ static void *run_own_loop(void *place)
 static void running_loop_cannot_be_adopted(void **state)
 {
     (void)state;
-    assert_int_equal(sem_init(&runs, 0, 0), 0);
-    assert_int_equal(sem_init(&may_end, 0, 0), 0);
+    runs = may_end = GATE_CLOSED;
     pthread_t thread;
     struct rouse_loop *loop = NULL;
     assert_int_equal(pthread_create(&thread, NULL, run_own_loop, &loop), 0);
-    while (sem_wait(&runs) != 0)
-        ;
+    gate_pass(&runs);
     assert_int_equal(rouse_adopt(loop), -EBUSY);
     assert_int_equal(rouse_turn(loop, 0), -EPERM);
-    sem_post(&may_end);
+    gate_open(&may_end);
     void *result = NULL;
     pthread_join(thread, &result);
     assert_int_equal((intptr_t)result, 1);
-    sem_destroy(&runs);
-    sem_destroy(&may_end);
 }
 
 static void calls_without_a_loop_are_errors(void **state)

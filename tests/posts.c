@@ -6,9 +6,9 @@
  * SPDX-License-Identifier: MIT
  */
 #define _POSIX_C_SOURCE 200809L
-#include <semaphore.h>
 #include <stdatomic.h>
 
+#include "gate.h"
 #include "threads.h"
 
 enum { POSTS = 2000 };
@@ -168,15 +168,15 @@ static void cancel_may_meet_a_post(void **state)
 
 struct caller {
     struct rouse_task task;
-    sem_t answered;
+    struct gate answered;
     unsigned delay;
 };
 
-static pthread_barrier_t round_begins;
+static struct meeting round_begins;
 
 static void answer(struct rouse_task *task)
 {
-    sem_post(&((struct caller *)(void *)task)->answered);
+    gate_open(&((struct caller *)(void *)task)->answered);
 }
 
 static void end_run(struct rouse_task *task)
@@ -189,14 +189,13 @@ static void *post_once_a_round(void *argument)
 {
     struct caller *caller = argument;
     for (int i = 0; i < ROUNDS; i++) {
-        pthread_barrier_wait(&round_begins);
+        meeting_join(&round_begins);
         caller->delay = caller->delay * 1103515245u + 12345u;
         for (volatile unsigned spin = caller->delay >> 18; spin > 0; spin--)
             ;
         if (rouse_post(loop, &caller->task) != 0)
             return "post";
-        while (sem_wait(&caller->answered) != 0)
-            ;
+        gate_pass(&caller->answered);
     }
     return NULL;
 }
@@ -220,10 +219,10 @@ static void last_post_of_every_round_is_answered(void **state)
     struct caller callers[THREADS] = {0};
     for (unsigned i = 0; i < THREADS; i++) {
         rouse_task_init(&callers[i].task, answer);
-        assert_int_equal(sem_init(&callers[i].answered, 0, 0), 0);
+        callers[i].answered = GATE_CLOSED;
         callers[i].delay = i * 7919u;
     }
-    assert_int_equal(pthread_barrier_init(&round_begins, NULL, THREADS), 0);
+    round_begins = MEETING_OF(THREADS);
     CHECK_OK(loop, rouse_hold(loop));
     pthread_t all;
     assert_int_equal(pthread_create(&all, NULL, post_in_rounds_and_end, callers), 0);
@@ -231,9 +230,6 @@ static void last_post_of_every_round_is_answered(void **state)
     void *wrong = NULL;
     assert_int_equal(pthread_join(all, &wrong), 0);
     assert_null(wrong);
-    pthread_barrier_destroy(&round_begins);
-    for (int i = 0; i < THREADS; i++)
-        sem_destroy(&callers[i].answered);
     CHECK_OK(NULL, rouse_close(loop));
 }
 

@@ -17,8 +17,8 @@ static int set_up(void **state)
 {
     (void)state;
     loop = observer_open(false);
-    CHECK_OK(NULL, world_pair(WORLD_UNIX, ends));
-    CHECK_OK(NULL, world_pair(WORLD_UNIX, others));
+    CHECK_OK(NULL, world_pair(WORLD_STREAM, ends));
+    CHECK_OK(NULL, world_pair(WORLD_STREAM, others));
     player_init(&a, loop, 'a', NULL);
     player_init(&b, loop, 'b', NULL);
     CHECK_OK(loop, rouse_io_start(loop, &a.io, ends[0], ROUSE_READ));

@@ -4,6 +4,8 @@ Meson knows the tests (tests/meson.build is their table); this asks it for them,
 for its cases, and runs the programs side by side, one process for all cases of a program. A case
 that ends the process, or hangs, fails alone: the others are run again without it. The same case in
 several builds counts once: it has failed if it failed in any, and passed if it passed in any.
+With a target there is one build, for it; where its programs cannot run here, each that is built is
+a case.
 
 SPDX-License-Identifier: MIT
 """
@@ -11,6 +13,7 @@ SPDX-License-Identifier: MIT
 import argparse
 import collections
 import concurrent.futures
+import itertools
 import os
 import re
 import shutil
@@ -71,7 +74,17 @@ class Results:
                 self.state[name] = state
                 self.reason[name] = text
 
-    def finish(self):
+    def count_contract(self, where):
+        """Prints what has become of the contract's cases on each backend."""
+        counts = collections.defaultdict(collections.Counter)
+        for name, state in self.state.items():
+            match = re.match(r'(\S+) contract_\w+/', name)
+            if match:
+                counts[match.group(1)][state] += 1
+        for backend, count in sorted(counts.items()):
+            print(f'contract on {where}, {backend}: {say_count(count)}')
+
+    def finish(self, where='this machine'):
         """Prints the reason of each skip, what failed, and the last line; the exit status."""
         count = collections.Counter(self.state.values())
         for name, state in sorted(self.state.items()):
@@ -80,8 +93,13 @@ class Results:
         for name, state in sorted(self.state.items()):
             if state == 'failed':
                 print(f'failed {name}')
-        print(f'{count["passed"]} passed, {count["failed"]} failed, {count["skipped"]} skipped')
+        self.count_contract(where)
+        print(say_count(count))
         return 0 if count['passed'] > 0 and count['failed'] == 0 else 1
+
+
+def say_count(count):
+    return f'{count["passed"]} passed, {count["failed"]} failed, {count["skipped"]} skipped'
 
 
 progress = Progress()
@@ -105,32 +123,45 @@ def environment_of(program, build, **more):
         environment.pop(name, None)
     environment.update(build.environment)
     environment.update(program.environment)
+    if build.cross:
+        environment['MESON_EXE_WRAPPER'] = ' '.join(build.wrapper)  # for scripts: check.py
     environment.update(more)
     return environment
 
 
-def list_cases(program):
-    """The names of all cases of a program, as the plain build of it knows them."""
-    listed = subprocess.run(program.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, encoding='utf-8', errors='replace',
-                            cwd=builds.FOLDER / PLAIN.name,
-                            env=environment_of(program, PLAIN, ROUSE_TEST_LIST='1'))
+def command_of(program, build):
+    """The command that runs a program. A script runs here, and programs of ours by itself."""
+    return (build.wrapper if 'program' in program.suites else []) + program.command
+
+
+def list_cases(program, build):
+    """The names of all cases of a program, as this build of it knows them."""
+    if build.wrapper is None:
+        return ['links']
+    listed = subprocess.run(command_of(program, build), stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
+                            errors='replace', cwd=builds.FOLDER / build.name,
+                            env=environment_of(program, build, ROUSE_TEST_LIST='1'))
     if listed.returncode != 0 or not listed.stdout.split():
         results.add(display(program, 'list'), 'failed',
-                    f'it does not list its cases:\n{listed.stdout}', PLAIN)
+                    f'it does not list its cases:\n{listed.stdout}', build)
         return []
     return listed.stdout.split()
 
 
-def programs_of(chosen):
-    """All programs that have chosen cases, with these."""
+def programs_of(build, chosen):
+    """All programs of a build that have chosen cases, with these."""
     programs = []
-    for test in builds.tests_of(PLAIN).values():
+    for test in builds.tests_of(build).values():
+        name, backend = test['name'].split(' ')[0], test['env'].get('ROUSE_BACKEND', '')
         suites = {suite.split(':')[-1] for suite in test['suite']}
-        programs.append(Program(test['name'].split(' ')[0], test['env'].get('ROUSE_BACKEND', ''),
-                                test['cmd'], test['env'], test['timeout'], suites, []))
+        if build.wrapper is None and name in [program.name for program in programs]:
+            continue  # that it is not run on another backend is no case
+        if suites & build.suites:
+            programs.append(Program(name, '' if build.wrapper is None else backend, test['cmd'],
+                                    test['env'], test['timeout'], suites, []))
     with concurrent.futures.ThreadPoolExecutor(builds.JOBS) as pool:
-        listed = pool.map(list_cases, programs)
+        listed = pool.map(list_cases, programs, itertools.repeat(build))
     programs = [program._replace(cases=[case for case in cases if chosen(program, case)])
                 for program, cases in zip(programs, listed)]
     # Those that build the library again take longest, and begin.
@@ -162,7 +193,7 @@ def reason_of(log):
 
 def execute(program, build, cases):
     """Runs a program once; returns its output and how it ended, in words ('' if well)."""
-    process = subprocess.Popen(build.wrapper + program.command, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(command_of(program, build), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True, encoding='utf-8', errors='replace',
                                cwd=builds.FOLDER / build.name,
@@ -215,6 +246,17 @@ def run(program, build):
         left = run_once(program, build, left)
 
 
+def link_build(build, programs, began):
+    """Makes a build whose programs cannot run here; what has been linked has passed."""
+    progress.say(f'building {build.name}')
+    builds.make(build)
+    for program in programs:
+        results.add(display(program, 'links'), 'passed', '', build)
+    progress.clear()
+    print(f'{build.name}: {len(programs)} programs; built in {time.monotonic() - began:.0f} s',
+          flush=True)
+
+
 def run_build(build, programs, began):
     """Makes a build of these programs, which began when the clock said so, and runs them."""
     refusal = builds.refusal_of(build)
@@ -222,8 +264,7 @@ def run_build(build, programs, began):
         results.add(f'all cases with {build.name}', 'skipped', refusal, build)
         return
     progress.say(f'building {build.name}')
-    if build != PLAIN:
-        builds.make(build, [test_name(program) for program in programs])
+    builds.make(build, [test_name(program) for program in programs])
     built = time.monotonic()
     tests = builds.tests_of(build)
     pool = concurrent.futures.ThreadPoolExecutor(builds.JOBS)
@@ -240,13 +281,20 @@ def run_build(build, programs, began):
           f'run in {time.monotonic() - built:.0f} s', flush=True)
 
 
-def check_backend(name):
+def check_backend(name, build):
     """Ends with 2 if no program runs on the backend that was asked for."""
-    known = {test['env'].get('ROUSE_BACKEND') for test in builds.tests_of(PLAIN).values()}
+    known = {test['env'].get('ROUSE_BACKEND') for test in builds.tests_of(build).values()}
     if name not in known:
         names = ', '.join(sorted(known - {None}))
         print(f'tests/run: no backend {name!r} in this build; there are: {names}', file=sys.stderr)
         sys.exit(2)
+
+
+def builds_of(options):
+    """The builds that are asked for. The first is the one that is asked for its cases."""
+    if options.target:
+        return builds.of_target(options.target)
+    return [PLAIN, VALGRIND] if options.valgrind else [PLAIN, ASAN, TSAN]
 
 
 def main():
@@ -254,6 +302,7 @@ def main():
     parser.add_argument('--list', action='store_true')
     parser.add_argument('--filter', default='')
     parser.add_argument('--backend', default='')
+    parser.add_argument('--target', default='')
     parser.add_argument('--valgrind', action='store_true')
     options = parser.parse_args()
 
@@ -261,15 +310,16 @@ def main():
         return options.filter in display(program, case) and \
             options.backend in ('', program.backend)
 
-    build = PLAIN
+    wanted = builds_of(options)
+    build = wanted[0]
     builds.lock()
     began = time.monotonic()
     try:
-        progress.say('building plain')
-        builds.make(PLAIN)
+        progress.say(f'building {build.name}')
+        builds.make(build)
         if options.backend:
-            check_backend(options.backend)
-        programs = programs_of(chosen)
+            check_backend(options.backend, build)
+        programs = programs_of(build, chosen)
         progress.clear()
         if not programs:
             print('tests/run: no case has that name', file=sys.stderr)
@@ -277,17 +327,17 @@ def main():
             for program in programs:
                 print('\n'.join(display(program, case) for case in program.cases))
             return 0 if programs else 1
-        for build in [PLAIN, VALGRIND] if options.valgrind else [PLAIN, ASAN, TSAN]:
+        for build in wanted:
             of_build = [program for program in programs if program.suites & build.suites]
             for backend in {program.backend for program in of_build} & set(build.unable):
                 results.add(f'{backend} with {build.name}', 'skipped', build.unable[backend], build)
                 of_build = [program for program in of_build if program.backend != backend]
             if of_build:
-                run_build(build, of_build, began)
+                (link_build if build.wrapper is None else run_build)(build, of_build, began)
             began = time.monotonic()
     except builds.Failed as error:
         results.add(f'build {build.name}', 'failed', str(error), build)
-    return results.finish()
+    return results.finish(options.target or 'this machine')
 
 
 if __name__ == '__main__':

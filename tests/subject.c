@@ -49,6 +49,21 @@ bool subject_guesses(void)
     return backend != NULL && backend->traits & ROUSE_TRAIT_GUESS;
 }
 
+static bool is_kqueue(void)
+{
+    return subject_backend() != NULL && strcmp(subject_backend()->name, "kqueue") == 0;
+}
+
+bool subject_is_emulated(void)
+{
+    return is_kqueue() && SUBJECT_KQUEUE_IS_EMULATED;
+}
+
+bool subject_tells_priority(void)
+{
+    return !is_kqueue() || SUBJECT_KQUEUE_HAS_EXCEPT;
+}
+
 static _Thread_local int untrue; /* callbacks, since the turn began */
 
 int subject_turn(struct rouse_loop *loop, int64_t timeout_ns)

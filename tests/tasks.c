@@ -105,7 +105,7 @@ static void task_that_defers_itself_starves_nobody(void **state)
 {
     (void)state;
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     CHECK_OK(NULL, world_send(ends[1], "x", 1));
     a.also = defer_self;
     c.also = post_self;
@@ -132,7 +132,7 @@ static void run_after_the_events_and_timers_of_the_turn(void **state)
 {
     (void)state;
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     CHECK_OK(NULL, world_send(ends[1], "x", 1));
     a.also = defer_other;
     a.other = &c;

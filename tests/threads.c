@@ -6,6 +6,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "threads.h"
+#include "gate.h"
 
 static struct rouse_loop *loop;
 
@@ -16,8 +17,8 @@ struct ring {
     struct rouse_loop *loops[THREADS];
     struct rouse_task stops[THREADS];
     int rounds;
-    pthread_barrier_t open;
-    pthread_barrier_t ended;
+    struct meeting open;
+    struct meeting ended;
 };
 
 static struct ring ring;
@@ -44,11 +45,11 @@ static void *play_ball(void *place)
     if (rouse_open(own, NULL) != 0 || rouse_hold(*own) != 0)
         return "open";
     rouse_task_init(&ring.stops[own - ring.loops], stop_own_loop);
-    pthread_barrier_wait(&ring.open);
+    meeting_join(&ring.open);
     if (own == ring.loops && rouse_post(*own, &ring.ball) != 0)
         return "post";
     int ended = rouse_run(*own);
-    pthread_barrier_wait(&ring.ended); /* nobody posts to a loop that is closed: L2, L3 */
+    meeting_join(&ring.ended); /* nobody posts to a loop that is closed: L2, L3 */
     return ended == 1 && rouse_close(*own) == 0 ? NULL : "run";
 }
 
@@ -58,14 +59,11 @@ static void task_goes_round_four_loops_in_four_threads(void **state)
     (void)state;
     ring.rounds = 0;
     rouse_task_init(&ring.ball, pass_on);
-    assert_int_equal(pthread_barrier_init(&ring.open, NULL, THREADS), 0);
-    assert_int_equal(pthread_barrier_init(&ring.ended, NULL, THREADS), 0);
+    ring.open = ring.ended = MEETING_OF(THREADS);
     pthread_t threads[THREADS];
     threads_begin(threads, play_ball, ring.loops, sizeof ring.loops[0]);
     threads_end(threads);
     assert_int_equal(ring.rounds, ROUNDS);
-    pthread_barrier_destroy(&ring.open);
-    pthread_barrier_destroy(&ring.ended);
 }
 
 /* ---- Loops that are handed over ---- */
@@ -106,7 +104,7 @@ static void loop_is_handed_from_thread_to_thread(void **state)
 {
     (void)state;
     loop = stage_open(NULL);
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     player_init(&reader, loop, 'r', take_byte);
     CHECK_OK(loop, rouse_io_start(loop, &reader.io, ends[0], ROUSE_READ));
     turns_taken = 0;

@@ -71,7 +71,7 @@ static void started_in_an_io_callback_waits_for_the_next_turn(void **state)
     struct world_clock clock;
     struct rouse_loop *loop = stage_open(&clock);
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     CHECK_OK(NULL, world_send(ends[1], "x", 1));
     struct player a, b, c;
     player_init(&a, loop, 'a', start_other_now);
@@ -113,7 +113,7 @@ static void zero_rearmed_in_its_callback_does_not_spin_within_a_turn(void **stat
     struct world_clock clock;
     struct rouse_loop *loop = stage_open(&clock);
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     CHECK_OK(NULL, world_send(ends[1], "x", 1));
     struct player a, b;
     player_init(&a, loop, 't', start_self_now);
@@ -307,7 +307,7 @@ static void timer_io_and_task_of_one_object_are_all_called(void **state)
     struct world_clock clock;
     struct rouse_loop *loop = stage_open(&clock);
     rouse_fd ends[2];
-    CHECK_OK(NULL, world_pair(WORLD_PIPE, ends));
+    CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
     CHECK_OK(NULL, world_send(ends[1], "x", 1));
     struct player a, b;
     player_init(&a, loop, 'a', NULL);

@@ -5,13 +5,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _POSIX_C_SOURCE 200809L /* sigaction */
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 
 #include "core/loop.h"
+#include "gate.h"
 #include "observer.h"
 
 static struct rouse_loop *loop;
@@ -58,7 +57,7 @@ static int errno_in_handler;
 
 static void wake_in_handler(int number)
 {
-    (void)number;
+    signal(number, wake_in_handler); /* which some systems forget */
     errno = EDOM;
     rouse_wake(loop);
     errno_in_handler = errno;
@@ -68,22 +67,21 @@ static void wake_in_handler(int number)
 static void wake_from_a_signal_handler_keeps_errno(void **state)
 {
     (void)state;
-    struct sigaction before;
-    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = wake_in_handler}, &before);
+    void (*before)(int) = signal(SIGTERM, wake_in_handler);
     for (int i = 0; i < 3; i++) { /* the first rings, the others find it pending */
         errno_in_handler = 0;
-        assert_int_equal(raise(SIGUSR1), 0);
+        assert_int_equal(raise(SIGTERM), 0);
         assert_int_equal(errno_in_handler, EDOM);
     }
     assert_int_equal(rouse_turn(loop, -1), 0);
     CHECK_JOURNAL("a");
-    sigaction(SIGUSR1, &before, NULL);
+    signal(SIGTERM, before);
 }
 
 static void raise_when_asleep(int64_t timeout)
 {
     (void)timeout;
-    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(raise(SIGTERM), 0);
 }
 
 /* M9, L6: the signal comes when all has been looked at and the wait has not yet begun. */
@@ -93,15 +91,14 @@ static void signal_right_before_the_wait_is_not_lost(void **state)
     struct rouse_loop *other = loop;
     loop = observer_open(false);
     observed.before_sleep = raise_when_asleep;
-    struct sigaction before;
-    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = wake_in_handler}, &before);
+    void (*before)(int) = signal(SIGTERM, wake_in_handler);
     struct player b;
     player_init(&b, loop, 'b', NULL);
     CHECK_OK(loop, rouse_hook_start(loop, &b.hook, ROUSE_ON_WAKE));
     for (int i = 0; i < 100; i++)
         while (strcmp(journal_take(), "b") != 0)
             assert_int_equal(rouse_turn(loop, -1), 0);
-    sigaction(SIGUSR1, &before, NULL);
+    signal(SIGTERM, before);
     CHECK_OK(NULL, rouse_close(loop));
     loop = other;
 }
@@ -145,22 +142,21 @@ static void last_wake_of_four_threads_is_followed_by_a_callback(void **state)
         pthread_join(threads[i], NULL);
 }
 
-static sem_t answered;
+static struct gate answered;
 
 static void *wake_and_await(void *unused)
 {
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
         rouse_wake(loop);
-        while (sem_wait(&answered) != 0)
-            ;
+        gate_pass(&answered);
     }
     return NULL;
 }
 
 static void answer(struct player *self)
 {
-    sem_post(&answered);
+    gate_open(&answered);
     if (++seen == ROUNDS)
         rouse_stop(self->loop);
 }
@@ -171,14 +167,13 @@ static void every_single_wake_is_answered(void **state)
     (void)state;
     a.also = answer;
     seen = 0;
-    assert_int_equal(sem_init(&answered, 0, 0), 0);
+    answered = GATE_CLOSED;
     CHECK_OK(loop, rouse_hold(loop));
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, wake_and_await, NULL), 0);
     assert_int_equal(rouse_run(loop), 1);
     assert_int_equal(seen, ROUNDS);
     pthread_join(thread, NULL);
-    sem_destroy(&answered);
 }
 
 /* L4, J2, J3: a notifier that filled up blocked the thread that rang it, or lost the wake. */
@@ -245,12 +240,19 @@ static int count_ring(void *state)
     return 0;
 }
 
+static int open_with_bell(void *state, const struct rouse_setup *setup)
+{
+    int error = subject_backend()->open(state, setup);
+    setup->table->wake = count_ring;
+    return error;
+}
+
 /* A wake that finds another one pending rings nothing; counted by a backend that has a bell. */
 static void pending_wake_makes_the_next_one_free(void **state)
 {
     (void)state;
     struct rouse_backend backend = *subject_backend();
-    backend.wake = count_ring;
+    backend.open = open_with_bell;
     struct rouse_config config = {
         .size = sizeof config, .own = &backend, .backend = subject_name()};
     struct rouse_loop *other;

@@ -9,7 +9,7 @@
  *
  * What surprises: bytes sent over TCP arrive when the kernel gets round to it, also on one
  * machine. A case that has sent them calls world_await() on the other end before it goes on; pipes
- * and unix sockets need no such thing.
+ * and unix sockets need no such thing, nor does a pair of any kind that comes in their place.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,7 +29,12 @@ enum world_kind {
     WORLD_UDP,       /* datagrams that may be refused */
     WORLD_SEQPACKET, /* datagrams in a connection that can end */
     WORLD_PTY,       /* ends[0] the terminal, ends[1] its master; a read gives one line; no echo */
-    WORLD_KINDS
+    WORLD_KINDS,
+
+    /* The cheapest of these that a world has, for who does not care which: what is sent, shut or
+     * closed at one end is told at the other when the call returns. */
+    WORLD_ANY,   /* one way, at least: ends[0] reads, ends[1] writes */
+    WORLD_STREAM /* both ways */
 };
 
 /* "pipe", "unix" ... */
@@ -52,6 +57,7 @@ int world_zero(rouse_fd *fd);        /* what gives zeros without end */
 int world_random(rouse_fd *fd);      /* what gives noise without end */
 int world_mounts(rouse_fd *fd);      /* the list of what is mounted, which tells when it changes */
 int world_directory(rouse_fd *fd);   /* a directory */
+int world_stranger(rouse_fd *fd);    /* what nobody can watch, not even as always ready */
 int world_nest(rouse_fd inner, rouse_fd *outer); /* is ready for READ while `inner` is */
 /* The reading end of a named pipe that never had a writer, or one that has come and gone. */
 int world_fifo(rouse_fd *fd, bool visited);
@@ -84,6 +90,8 @@ int world_take_error(rouse_fd fd);       /* what failed, as -errno; consumed */
 int world_refused_datagram(rouse_fd *fd, bool queued);
 int world_take_refusal(rouse_fd fd);
 
+void world_ignore_lost_readers(void); /* from now on, writes to them raise no signal in any world */
+
 /* ---- What a peer does --------------------------------------------------------------------- */
 
 ssize_t world_send(rouse_fd fd, const void *data, size_t size);
@@ -106,14 +114,21 @@ int world_dup2(rouse_fd fd, rouse_fd number); /* closes `number` first if it is 
 int world_inherited(rouse_fd fd); /* 1 if a program that is executed would get it, else 0; -EBADF */
 bool world_blocks(rouse_fd fd);   /* whether O_NONBLOCK is not set */
 int world_block(rouse_fd fd, bool blocks);
-unsigned world_open_descriptors(void);                 /* how many of this process are open */
-int world_limit_descriptors(long limit, long *before); /* -ENOTSUP, or what setrlimit(2) said */
+/* How many of this process are open; 0 where others than the test open and close some. */
+unsigned world_open_descriptors(void);
+/* -ENOTSUP, or what setrlimit(2) said; -1 changes nothing. */
+int world_limit_descriptors(long limit, long *before);
 
 int world_threads(void); /* how many this process has */
 
 /* Whether a program that emulates limits stands between this process and its kernel (valgrind does:
  * a descriptor past the limit is made, taken back, and what it was of is lost). */
 bool world_emulates_limits(void);
+
+/* Whether this is Windows as Wine plays it, which has faults that Windows has not. */
+bool world_is_wine(void);
+
+int world_setenv(const char *name, const char *value); /* for this process; NULL: takes it away */
 
 /* ---- What is ready ------------------------------------------------------------------------ */
 
@@ -146,7 +161,7 @@ struct rouse_clock world_clock(struct world_clock *clock);
 int64_t world_now(void); /* the machine's own monotonic clock */
 
 /* A signal every millisecond that does nothing but interrupt; and how many have come so far. */
-void world_interrupt(bool come);
+int world_interrupt(bool come);
 int world_interrupts(void);
 
 #endif

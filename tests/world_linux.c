@@ -7,14 +7,14 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* signals, mkdtemp */
+#define _GNU_SOURCE /* signals, mkdtemp, POLLRDHUP */
 
 #include "world_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +198,11 @@ int world_threads(void)
     return stat("/proc/self/task", &threads) < 0 ? -ENOTSUP : (int)threads.st_nlink - 2;
 }
 
+/* Of <linux/sockios.h>, which not every C library brings along. */
+#ifndef SIOCOUTQNSD
+#define SIOCOUTQNSD 0x894B
+#endif
+
 enum { STUCK = 500 };
 
 /* Waits until what is on its way has arrived. But the peer may throw away what it has no room for,
@@ -208,8 +213,8 @@ static int await_arrival(rouse_fd fd)
     for (int same = 0; same < STUCK; same++) {
         int kept = 0, unsent = 0; /* valgrind does not know that ioctl sets them */
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-        if (ioctl(fd, SIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
-            return -errno;
+        if (ioctl(fd, TIOCOUTQ, &kept) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0)
+            return errno == ENOSYS ? -ENOTSUP : -errno; /* qemu does not know the second */
         if (kept == unsent)
             return 0;
         if (kept != before)
@@ -236,6 +241,21 @@ int world_fill_connection(rouse_fd fd)
 
 void world_await_sent(rouse_fd fd)
 {
-    for (int bytes = 1; ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;)
+    for (int bytes = 1; ioctl(fd, TIOCOUTQ, &bytes) == 0 && bytes > 0;)
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+}
+
+uint32_t world_ready(rouse_fd fd, uint32_t want)
+{
+    struct pollfd one = {.fd = fd};
+    one.events =
+        (short)((want & ROUSE_READ ? POLLIN : 0) | (want & ROUSE_WRITE ? POLLOUT : 0) |
+                (want & ROUSE_PRIORITY ? POLLPRI : 0) | (want & ROUSE_HANGUP ? POLLRDHUP : 0));
+    poll(&one, 1, 0);
+    uint32_t ready = (one.revents & POLLIN ? ROUSE_READ : 0u) |
+                     (one.revents & POLLPRI ? ROUSE_PRIORITY : 0u) |
+                     (one.revents & POLLOUT ? ROUSE_WRITE : 0u) |
+                     (one.revents & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) |
+                     (one.revents & (POLLHUP | POLLRDHUP) ? ROUSE_HANGUP : 0u);
+    return ready;
 }

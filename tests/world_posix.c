@@ -2,18 +2,17 @@
  * The world of POSIX: descriptors, and what their peers do.
  *
  * Pairs cost a few system calls each. What surprises: a terminal and a TCP connection deliver what
- * was sent a moment later, from a kernel thread, so that a test has to await it; and a pipe whose
- * reader has gone is asked for WRITE | ERROR, where poll(2) says only ERROR.
+ * was sent a moment later, from a kernel thread, so that a test has to await it.
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* POLLRDHUP, posix_openpt */
+#define _GNU_SOURCE /* posix_openpt */
 
+#include "subject.h"
 #include "world_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef POLLRDHUP
-#define POLLRDHUP 0 /* where the system has no such report the end of a stream is only READ */
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE does its work */
 #endif
 
 /* The result of a system call as the count or -errno. */
@@ -41,6 +40,9 @@ int world_prepare(rouse_fd fd)
         return -errno;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
     return fd;
 }
 
@@ -90,9 +92,11 @@ int world_pair(enum world_kind kind, rouse_fd ends[2])
 {
     int result = -ENOTSUP;
     switch (kind) {
+    case WORLD_ANY:
     case WORLD_PIPE:
         result = (int)outcome(pipe(ends));
         break;
+    case WORLD_STREAM:
     case WORLD_UNIX:
         result = (int)outcome(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
         break;
@@ -149,6 +153,12 @@ int world_null(rouse_fd *fd)
 int world_directory(rouse_fd *fd)
 {
     return open_single(fd, "/", O_RDONLY);
+}
+
+int world_stranger(rouse_fd *fd)
+{
+    (void)fd;
+    return -ENOTSUP;
 }
 
 int world_fifo(rouse_fd *fd, bool visited)
@@ -244,6 +254,11 @@ int world_close(rouse_fd fd)
     return (int)outcome(close(fd));
 }
 
+void world_ignore_lost_readers(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+}
+
 /* ---- Descriptors as numbers --------------------------------------------------------------- */
 
 int world_dup(rouse_fd fd, rouse_fd *copy)
@@ -281,6 +296,8 @@ enum { HIGHEST = 6000 };
 
 unsigned world_open_descriptors(void)
 {
+    if (subject_is_emulated())
+        return 0;
     unsigned count = 0;
     for (rouse_fd fd = 0; fd < HIGHEST; fd++)
         count += fcntl(fd, F_GETFD) >= 0;
@@ -294,7 +311,8 @@ int world_limit_descriptors(long limit, long *before)
         return -errno;
     if (before)
         *before = (long)now.rlim_cur;
-    now.rlim_cur = (rlim_t)limit;
+    if (limit >= 0)
+        now.rlim_cur = (rlim_t)limit;
     return setrlimit(RLIMIT_NOFILE, &now) < 0 ? -errno : 0;
 }
 
@@ -304,22 +322,17 @@ bool world_emulates_limits(void)
     return preloaded != NULL && strstr(preloaded, "valgrind") != NULL;
 }
 
-/* ---- What is ready ------------------------------------------------------------------------ */
-
-uint32_t world_ready(rouse_fd fd, uint32_t want)
+bool world_is_wine(void)
 {
-    struct pollfd one = {.fd = fd};
-    one.events =
-        (short)((want & ROUSE_READ ? POLLIN : 0) | (want & ROUSE_WRITE ? POLLOUT : 0) |
-                (want & ROUSE_PRIORITY ? POLLPRI : 0) | (want & ROUSE_HANGUP ? POLLRDHUP : 0));
-    poll(&one, 1, 0);
-    uint32_t ready = (one.revents & POLLIN ? ROUSE_READ : 0u) |
-                     (one.revents & POLLPRI ? ROUSE_PRIORITY : 0u) |
-                     (one.revents & POLLOUT ? ROUSE_WRITE : 0u) |
-                     (one.revents & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) |
-                     (one.revents & (POLLHUP | POLLRDHUP) ? ROUSE_HANGUP : 0u);
-    return ready;
+    return false;
 }
+
+int world_setenv(const char *name, const char *value)
+{
+    return (int)outcome(value != NULL ? setenv(name, value, 1) : unsetenv(name));
+}
+
+/* ---- What is ready ------------------------------------------------------------------------ */
 
 void world_await(rouse_fd fd, uint32_t ready)
 {

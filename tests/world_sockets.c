@@ -15,6 +15,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE does its work */
+#endif
+
 /* A socket bound to a free port of the loopback address. */
 static int bound_socket(int type, rouse_fd *fd)
 {
@@ -125,16 +129,19 @@ int world_bound(rouse_fd *fd)
     return bound_socket(SOCK_STREAM, fd);
 }
 
+/* The port is that of the client of a connection; NetBSD passes in silence over one that is only
+ * bound. */
 int world_refused(rouse_fd *client)
 {
-    rouse_fd held = -1; /* bound, and does not listen */
-    int result = bound_socket(SOCK_STREAM, &held);
+    rouse_fd ends[2];
+    int result = world_tcp_pair(ends);
     if (result < 0)
         return result;
-    result = world_connect(held, client);
+    result = world_connect(ends[1], client);
     if (result == 0)
         world_await(*client, ROUSE_ERROR);
-    world_close(held);
+    world_close(ends[0]);
+    world_close(ends[1]);
     return result;
 }
 

@@ -11,16 +11,14 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <rouse.h>
+
+#include "net.h" /* sockets, on POSIX and on Windows */
 
 struct client {
     struct rouse_io io; /* first, so that a pointer to it is one to the client */
@@ -35,9 +33,9 @@ static struct rouse_loop *loop;
 static struct rouse_io listener;
 static struct rouse_timer retry;
 
-static int complain(const char *what, int error)
+static int complain(const char *what, const char *why)
 {
-    fprintf(stderr, "echo: %s: %s\n", what, strerror(-error));
+    fprintf(stderr, "echo: %s: %s\n", what, why);
     return 1;
 }
 
@@ -46,14 +44,14 @@ static int complain(const char *what, int error)
  * listener stays ready: the loop would call us again and again for nothing. So the listener pauses
  * until a client has left, or for a while, since the descriptor may come from somewhere else.
  */
-static void listener_pause(int error)
+static void listener_pause(void)
 {
-    complain("accept, waiting until a client leaves", error);
+    complain("waiting until a client leaves", rouse_error(loop));
     int failed = rouse_timer_after(loop, &retry, retry_after, 0);
     if (failed == 0)
         failed = rouse_io_want(&listener, 0);
     if (failed != 0)
-        complain(rouse_error(loop), failed);
+        complain("the listener", rouse_error(loop));
 }
 
 static void listener_resume(void)
@@ -61,7 +59,7 @@ static void listener_resume(void)
     rouse_timer_stop(&retry);
     int failed = rouse_io_want(&listener, ROUSE_READ);
     if (failed != 0)
-        complain(rouse_error(loop), failed);
+        complain("the listener", rouse_error(loop));
 }
 
 static void on_retry(struct rouse_timer *timer)
@@ -108,7 +106,7 @@ static void on_client(struct rouse_io *io, uint32_t ready)
     struct client *client = (struct client *)io;
     /* A refusal to watch the descriptor is told once; nothing would ever be told after it. */
     if ((ready & ROUSE_ERROR) && rouse_io_error(io) != 0) {
-        complain("a client cannot be watched", rouse_io_error(io));
+        complain("a client cannot be watched", strerror(-rouse_io_error(io)));
         client_close(client);
         return;
     }
@@ -135,75 +133,77 @@ static void on_listener(struct rouse_io *io, uint32_t ready)
     if (error == -EAGAIN)
         return;
     if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM) {
-        listener_pause(error);
+        listener_pause();
         return;
     }
     if (error != 0) {
-        complain("accept", error);
+        complain("no more clients", rouse_error(loop));
         rouse_io_close(io); /* the clients are served to their end, then the loop returns */
         return;
     }
     struct client *client = calloc(1, sizeof *client);
     if (client == NULL) {
-        complain("no memory for a client, which is turned away", -ENOMEM);
-        close(fd);
+        complain("a client is turned away", "no memory");
+        net_close(fd);
         return;
     }
     rouse_io_init(&client->io, on_client);
     error = rouse_io_start(loop, &client->io, fd, ROUSE_READ);
     if (error != 0) {
-        complain(rouse_error(loop), error); /* select beyond FD_SETSIZE: -ERANGE */
-        close(fd);
+        complain("a client is turned away", rouse_error(loop)); /* select has its limit */
+        net_close(fd);
         free(client);
     }
 }
 
-/* A listening socket, non-blocking, or -errno. Fills in the port if it was 0. */
-static int listen_on(unsigned short *port)
+/* A listening socket, non-blocking; negative if there is none. Fills in the port if it was 0. */
+static rouse_fd listen_on(unsigned short *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     int yes = 1;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0)
-        return -errno;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (rouse_nonblock(fd) != 0 || bind(fd, (struct sockaddr *)&address, size) != 0 ||
-        listen(fd, SOMAXCONN) != 0 || getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
-        int error = -errno;
-        close(fd);
-        return error;
+    net_start();
+    net_fd fd = socket(AF_INET, SOCK_STREAM, 0);
+    rouse_fd listening = (rouse_fd)fd;
+    if (listening >= 0 &&
+        setsockopt(fd, SOL_SOCKET, NET_REUSE, (const void *)&yes, sizeof yes) == 0 &&
+        bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, SOMAXCONN) == 0 &&
+        getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+        rouse_nonblock(listening) == 0) {
+        *port = ntohs(address.sin_port);
+        return listening;
     }
-    *port = ntohs(address.sin_port);
-    return fd;
+    complain("cannot listen; is the port in use, or below 1024?", net_error());
+    if (listening >= 0)
+        net_close(listening);
+    return -1;
 }
 
 static int serve(unsigned short port)
 {
     char why[256] = "";
     struct rouse_config config = {.size = sizeof config, .why = why, .why_size = sizeof why};
-    int fd = listen_on(&port);
+    rouse_fd fd = listen_on(&port);
     if (fd < 0)
-        return complain("cannot listen; is the port in use, or below 1024?", fd);
-    int error = rouse_open(&loop, &config);
-    if (error != 0) {
-        close(fd);
-        return complain(why, error);
+        return 1;
+    if (rouse_open(&loop, &config) != 0) {
+        net_close(fd);
+        return complain("cannot serve", why);
     }
     rouse_timer_init(&retry, on_retry);
     rouse_io_init(&listener, on_listener);
-    error = rouse_io_start(loop, &listener, fd, ROUSE_READ);
+    int error = rouse_io_start(loop, &listener, fd, ROUSE_READ);
     if (error == 0) {
         printf("echo: port %d, backend %s\n", port, rouse_backend_name(loop));
         fflush(stdout);
         error = rouse_run(loop);
         rouse_io_close(&listener);
     } else {
-        close(fd);
+        net_close(fd);
     }
     if (error < 0)
-        complain(rouse_error(loop), error);
+        complain("no longer serving", rouse_error(loop));
     rouse_close(loop);
     return error < 0;
 }

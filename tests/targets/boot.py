@@ -1,0 +1,177 @@
+"""A virtual machine for the test programs: booted once, it runs commands as if they were run here.
+
+The guest has the kernel, busybox, and the programs and libraries of this machine under the same
+names as here, all in an initramfs: no disk, and no network but its own loopback. In place of an
+agent it has shells, one on each serial port (the script init), and here all of them listen on one
+socket: who connects has a shell that is free, or waits until one is. As a program,
+
+    boot.py DOOR COMMAND...
+
+runs a command in the guest behind that socket: in the same directory, with the same variables of
+ours, the same output and the same end. Nobody need clean up after a command that was killed:
+whoever comes next first ends what still runs on his port.
+
+SPDX-License-Identifier: MIT
+"""
+
+import contextlib
+import os
+import pathlib
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+PORTS = 3  # a PC has four; the first is the console
+JOBS = min(PORTS, len(os.sched_getaffinity(0)))
+
+# How a processor is come by: the fast way, if this machine has it, and the one that always works.
+PROCESSORS = [['-accel', 'kvm', '-cpu', 'host'], ['-accel', 'tcg', '-cpu', 'max']]
+
+
+class Gone(Exception):
+    """There is no guest; the text is what it said at last."""
+
+
+def entry(name, mode, content=b''):
+    """One file of an archive as cpio writes it, in the format that kernels unpack ("newc")."""
+    fields = [0, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0]
+    head = b'070701' + b''.join(b'%08X' % field for field in fields) + name.encode() + b'\0'
+    return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
+
+
+def archive(files):
+    """An initramfs with these files: from the path in the guest to that of here."""
+    folders = {'/proc', '/sys', '/dev', '/tmp'}
+    for name in files:
+        folders.update(map(str, pathlib.PurePath(name).parents))
+    for folder in sorted(folders - {'/'}):
+        yield entry(folder[1:], stat.S_IFDIR | 0o755)
+    for name, path in files.items():
+        yield entry(name[1:], stat.S_IFREG | 0o755, pathlib.Path(path).read_bytes())
+    yield entry('TRAILER!!!', 0)
+
+
+def libraries_of(programs):
+    """The shared libraries and the dynamic linker that programs need, by the names they use."""
+    said = subprocess.run(['ldd', *programs], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          encoding='utf-8').stdout
+    return {word for line in said.splitlines() if line.startswith('\t')
+            for word in line.split() if word.startswith('/')}
+
+
+def pack(programs, folder):
+    """Writes the initramfs of a guest that has these programs."""
+    busybox = shutil.which('busybox')
+    programs = [*map(str, programs), busybox]
+    files = {name: name for name in [*programs, *sorted(libraries_of(programs))]}
+    files['/bin/busybox'] = busybox
+    files['/init'] = pathlib.Path(__file__).with_name('init')
+    (folder / 'initramfs').write_bytes(b''.join(archive(files)))
+
+
+def start(kernel, folder, processor, door):
+    """Starts a machine, which ends with this process. Each of its serial ports takes the
+    connections to a socket that listens, one after another; it waits for the first of each."""
+    ends = [os.dup(door.fileno()) for _ in range(PORTS)]
+    ports = [word for end in ends for word in
+             ('-chardev', f'socket,id=port{end},fd={end},server=on,wait=on',
+              '-serial', f'chardev:port{end}')]
+    try:
+        with open(folder / 'qemu', 'wb') as errors:
+            return subprocess.Popen(
+                ['setpriv', '--pdeathsig', 'KILL', 'qemu-system-x86_64', *processor,
+                 '-smp', str(JOBS), '-m', '1024', '-nodefaults', '-display', 'none', '-no-reboot',
+                 '-kernel', str(kernel), '-initrd', str(folder / 'initramfs'),
+                 '-append', 'console=ttyS0 quiet oops=panic panic=-1 mitigations=off tsc=reliable',
+                 '-serial', f'file:{folder / "console"}', *ports],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                start_new_session=True, pass_fds=ends)
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def connect(folder):
+    """A connection to a port that is free, or will be."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(folder / 'door'))
+    return connection.makefile('rwb')
+
+
+def boot(kernel, folder, processor):
+    """A machine with a guest that is ready at all ports; None if there is none with this
+    processor."""
+    (folder / 'door').unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / 'door'))
+        door.listen(100)
+        door.setblocking(False)  # several ports ask it for the same connection
+        machine = start(kernel, folder, processor, door)
+        ports = [connect(folder) for _ in range(PORTS)]
+    ready = [port.readline() for port in ports]
+    for port in ports:
+        port.close()
+    if ready[-1]:
+        return machine
+    machine.kill()
+    machine.wait()
+    return None
+
+
+@contextlib.contextmanager
+def guest(kernel, folder, programs):
+    """A guest with these programs, while the block runs; yields the words before a command."""
+    pack(programs, folder)
+    machines = (boot(kernel, folder, processor) for processor in PROCESSORS)
+    machine = next(filter(None, machines), None)
+    if machine is None:
+        raise Gone(last_words(folder))
+    try:
+        yield [sys.executable, '-B', __file__, str(folder)]
+    finally:
+        machine.kill()
+        machine.wait()
+
+
+def last_words(folder):
+    """What was said when the guest went, or did not come."""
+    said = ''.join((folder / name).read_text(errors='replace') for name in ('qemu', 'console'))
+    return 'the guest is gone: ' + '\n'.join(said.splitlines()[-40:])
+
+
+def run(folder, command):
+    """Runs a command in the guest; its status as a shell tells it."""
+    mark = secrets.token_hex(8)
+    ours = [f'{name}={value}' for name, value in os.environ.items() if name.startswith('ROUSE_')]
+    job = f'cd {shlex.quote(os.getcwd())}; env {shlex.join(ours + command)}; ' \
+          f'printf "\\n{mark} %s\\n" $?'
+    line = f'kill -9 -$job; wait; echo {mark}; setsid sh -c {shlex.quote(job)} </dev/null & job=$!'
+    try:
+        port = connect(folder)
+        port.write(line.encode() + b'\n')
+        port.flush()
+        for line in port:
+            if line.split() == [mark.encode()]:
+                break
+        for line in port:
+            words = line.split()
+            if words[:1] == [mark.encode()]:
+                return int(words[1])
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+    except OSError:
+        pass
+    print(last_words(folder))
+    return 1
+
+
+if __name__ == '__main__':
+    ended = run(pathlib.Path(sys.argv[1]), sys.argv[2:])
+    if ended > 128:
+        os.kill(os.getpid(), ended - 128)  # as the command was
+    sys.exit(ended)
