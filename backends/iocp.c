@@ -11,10 +11,11 @@
  * What surprises: from when it is handed over until it has been fetched, a request is the kernel's,
  * which writes its answer into our memory whenever it likes. It cannot be changed, and cancelling
  * it only makes it come back sooner. So each request is a block of its own that never moves, and
- * one that nobody wants any more is disowned: cancelled, left alone, and freed when it has come
- * back; another takes its place at once. A request is named by its block and not by the socket,
- * whose number may be that of another one by then. The interface to the driver is not documented
- * (see afd.h). Only sockets can be watched.
+ * one that nobody wants any more is disowned: cancelled, and left alone until it has come back,
+ * while another takes its place. A request is named by its block and not by the socket, whose
+ * number may be that of another one by then. The interface to the driver is not documented (see
+ * afd.h). Only sockets can be watched. There are no edges: a request for what is ready completes at
+ * once, however long it has been so.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,7 +55,7 @@ struct iocp_request {
     ULONG asked;
     SOCKET socket; /* as the driver knows it */
     HANDLE driver;
-    struct rouse_link link; /* of the idle */
+    struct rouse_link link; /* of the idle, or of the spare */
 };
 
 /* To cancel a request the kernel walks over all that were made through the same handle, which comes
@@ -71,6 +72,7 @@ struct iocp_state {
     uint32_t nentries;
     uint32_t disowned; /* how many requests */
     struct rouse_link idle;
+    struct rouse_link spare;   /* memory of requests that are no more */
     struct iocp_group *groups; /* by slot */
     uint32_t ngroups;
     bool woken; /* by iocp_wake(), as the last fetch has told */
@@ -181,6 +183,11 @@ static void iocp_release(struct iocp_state *state)
         if (state->groups[i].driver != NULL)
             CloseHandle(state->groups[i].driver);
     CloseHandle(state->port);
+    while (!link_empty(&state->spare)) {
+        struct iocp_request *request = LINK_OWNER(state->spare.next, struct iocp_request, link);
+        link_remove(&request->link);
+        memory_free(&state->allocator, request, sizeof *request);
+    }
     memory_free(&state->allocator, state->groups, state->ngroups * sizeof *state->groups);
     memory_free(&state->allocator, state->entries, state->nentries * sizeof *state->entries);
 }
@@ -191,7 +198,10 @@ static int iocp_open(void *opaque, const struct rouse_setup *setup)
     state->allocator = setup->allocator;
     state->work = setup->work;
     link_init(&state->idle);
-    state->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
+    link_init(&state->spare);
+    /* Of the threads that have waited for a port only so many may run before the next one is woken;
+     * but one that gave the loop away and is busy must not keep its heir asleep. */
+    state->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, INT32_MAX);
     if (state->port == NULL) {
         DWORD error = GetLastError();
         snprintf(setup->why, setup->why_size, "CreateIoCompletionPort: error %lu", error);
@@ -214,7 +224,7 @@ static void iocp_forget(struct iocp_state *state, struct iocp_request **at)
     switch (request->place) {
     case IOCP_IDLE:
         link_remove(&request->link);
-        memory_free(&state->allocator, request, sizeof *request);
+        link_append(&state->spare, &request->link);
         break;
     case IOCP_ARMED: /* or on its way back, where there is nothing to cancel: it comes either way */
         state->work->system_calls++;
@@ -295,7 +305,7 @@ static int iocp_receive(struct iocp_state *state, struct iocp_request *request,
         return iocp_report(state, request, event);
     case IOCP_DISOWNED:
         state->disowned--;
-        memory_free(&state->allocator, request, sizeof *request);
+        link_append(&state->spare, &request->link);
         return 0;
     case IOCP_IDLE: /* was not away */
         break;
@@ -357,7 +367,7 @@ static void iocp_drop(void *opaque, rouse_fd fd, uint64_t token)
 }
 
 /* Providers may be layered over the one whose sockets the driver knows. One that does not say which
- * that is, though all must, says at least which is below. */
+ * that is, though all must, says at least which is below. This is all Winsock's, in the process. */
 static int iocp_base(rouse_fd fd, SOCKET *base)
 {
     SOCKET socket = (SOCKET)fd;
@@ -393,6 +403,16 @@ static bool iocp_serves(struct iocp_request *request, uint32_t want)
     return true;
 }
 
+static struct iocp_request *iocp_allocate(struct iocp_state *state)
+{
+    if (link_empty(&state->spare))
+        return state->allocator.resize(state->allocator.context, NULL, 0,
+                                       sizeof(struct iocp_request));
+    struct iocp_request *request = LINK_OWNER(state->spare.next, struct iocp_request, link);
+    link_remove(&request->link);
+    return request;
+}
+
 static int iocp_apply(void *opaque, const struct rouse_change *change)
 {
     struct iocp_state *state = opaque;
@@ -413,8 +433,7 @@ static int iocp_apply(void *opaque, const struct rouse_change *change)
     int error = known ? 0 : iocp_base(change->fd, &socket);
     if (error != 0)
         return error;
-    struct iocp_request *request =
-        state->allocator.resize(state->allocator.context, NULL, 0, sizeof *request);
+    struct iocp_request *request = iocp_allocate(state);
     if (request == NULL)
         return -ENOMEM;
     *request = (struct iocp_request){

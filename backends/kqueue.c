@@ -18,11 +18,12 @@
  * kqueue: the number is free there, and soon somebody else's.
  *
  * What it cannot: a regular file is taken, but is ready only before its end, which is not what
- * POSIX calls ready; so what kind of file it is, is asked first. Without EVFILT_EXCEPT (FreeBSD,
- * NetBSD) PRIORITY is never told, and no system tells ERROR of a refused datagram: the read does.
- * macOS refuses some terminals (EINVAL for /dev/tty), which the watcher is told, and does not tell
- * the reader of a named pipe of its end; NetBSD does not tell a terminal of its other end's, nor
- * the writer of a full pipe that its reader has gone.
+ * POSIX calls ready; so what kind of file it is, is asked first. PRIORITY is never told: FreeBSD
+ * and NetBSD have no filter for it, and that of macOS (EVFILT_EXCEPT) tells of plain data too.
+ * ERROR of a refused datagram is told by the read alone. macOS refuses some terminals (EINVAL for
+ * /dev/tty), which the watcher is told, and does not tell the reader of a named pipe of its end;
+ * NetBSD does not tell a terminal of its other end's, nor the writer of a full pipe that its reader
+ * has gone.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,9 +43,12 @@
 
 struct kqueue_slot {
     uint64_t token;
-    uint32_t place; /* where in the array of events its event is, if it is there */
-    uint16_t known; /* the directions for which its kind of file has filters */
-    uint16_t held;  /* those for which the kernel holds one */
+    uint32_t next; /* in the line of those that are to be told */
+    uint8_t ready; /* what they are to be told; 0: nothing any more */
+    uint8_t held;  /* the directions for which the kernel holds a filter */
+    bool in_line;
+    bool known; /* whether it is a socket or not */
+    bool is_socket;
 };
 
 struct kqueue_state {
@@ -55,6 +59,9 @@ struct kqueue_state {
     uint32_t slots_capacity;
     uint32_t list_capacity;
     uint32_t queued; /* changes in the list */
+    uint32_t first;  /* slot in the line, and the last; those that did not fit wait in it */
+    uint32_t last;
+    uint32_t waiting; /* how many are in it */
     int fd;
     pid_t process;
 };
@@ -65,9 +72,6 @@ static const struct {
 } filters[] = {
     {ROUSE_READ, {.filter = EVFILT_READ}},
     {ROUSE_WRITE, {.filter = EVFILT_WRITE}},
-#ifdef EVFILT_EXCEPT
-    {ROUSE_PRIORITY, {.filter = EVFILT_EXCEPT, .fflags = NOTE_OOB}},
-#endif
 };
 
 enum { FILTERS = sizeof filters / sizeof filters[0] };
@@ -96,23 +100,15 @@ static uint32_t to_kqueue(struct kevent *list, rouse_fd fd, uint32_t directions,
 }
 
 /* The end on the writer's side says that nobody reads any more: for a pipe that is an error of the
- * next write. A socket may have been shut on this side; its error, if it has one, is in fflags.
- * EV_ONESHOT was never asked for: FreeBSD sets it when it takes the filter away with its report, as
- * it does at a pipe whose other end is closed. */
+ * next write. A socket may have been shut on this side; its error, if it has one, is in fflags. */
 static uint32_t from_kqueue(const struct kevent *report, bool is_socket)
 {
     bool end = report->flags & EV_EOF;
     bool failed = end && is_socket && report->fflags != 0;
-    uint32_t ready = (failed ? (uint32_t)(ROUSE_ERROR | ROUSE_HANGUP) : 0) |
-                     (report->flags & EV_ONESHOT ? (uint32_t)ROUSE_SPENT : 0);
-    switch (report->filter) {
-    case EVFILT_READ:
+    uint32_t ready = failed ? (uint32_t)(ROUSE_ERROR | ROUSE_HANGUP) : 0;
+    if (report->filter == EVFILT_READ)
         return ready | (uint32_t)ROUSE_READ | (end ? (uint32_t)ROUSE_HANGUP : 0);
-    case EVFILT_WRITE:
-        return ready | (uint32_t)ROUSE_WRITE | (end && !is_socket ? (uint32_t)ROUSE_ERROR : 0);
-    default:
-        return ready | (uint32_t)ROUSE_PRIORITY;
-    }
+    return ready | (uint32_t)ROUSE_WRITE | (end && !is_socket ? (uint32_t)ROUSE_ERROR : 0);
 }
 
 #ifdef EVFILT_USER
@@ -177,7 +173,7 @@ static int kqueue_open(void *opaque, const struct rouse_setup *setup)
         return -error;
     }
     fcntl(state->fd, F_SETFD, FD_CLOEXEC);
-    int error = kqueue_grow_list(state, 1);
+    int error = kqueue_grow_list(state, FILTERS + 1);
     if (error == 0)
         error = kqueue_hear(state, setup->table);
     if (error != 0)
@@ -195,6 +191,7 @@ static void kqueue_drop(void *opaque, rouse_fd fd, uint64_t token)
     struct kevent list[FILTERS];
     uint32_t n = to_kqueue(list, fd, slot->held, EV_DELETE, NOBODY);
     slot->held = 0;
+    slot->ready = 0;
     if (n == 0)
         return;
     state->work->system_calls++;
@@ -206,7 +203,7 @@ static void kqueue_drop(void *opaque, rouse_fd fd, uint64_t token)
 static int kqueue_meet(struct kqueue_state *state, const struct rouse_change *change)
 {
     uint32_t index = ROUSE_SLOT(change->token);
-    if (index < state->slots_capacity && state->slots[index].known != 0 &&
+    if (index < state->slots_capacity && state->slots[index].known &&
         state->slots[index].token == change->token)
         return 0;
     struct stat status = {.st_mode = 0};
@@ -223,10 +220,11 @@ static int kqueue_meet(struct kqueue_state *state, const struct rouse_change *ch
         return error;
     state->slots = slots;
     memset(state->slots + old, 0, (state->slots_capacity - old) * sizeof *state->slots);
-    state->slots[index] = (struct kqueue_slot){
-        .token = change->token,
-        .known = ROUSE_READ | ROUSE_WRITE | (S_ISSOCK(status.st_mode) ? ROUSE_PRIORITY : 0),
-    };
+    struct kqueue_slot *slot = &state->slots[index]; /* which may stand in the line still */
+    slot->token = change->token;
+    slot->ready = slot->held = 0;
+    slot->known = true;
+    slot->is_socket = S_ISSOCK(status.st_mode);
     return 0;
 }
 
@@ -237,31 +235,31 @@ static int kqueue_apply(void *opaque, const struct rouse_change *change)
     struct kqueue_state *state = opaque;
     int error = change->had == 0 ? kqueue_meet(state, change) : 0;
     if (error == 0)
-        error = kqueue_grow_list(state, state->queued + FILTERS + 1);
+        error = kqueue_grow_list(state, state->queued + FILTERS);
     if (error != 0) {
         kqueue_drop(state, change->fd, change->token);
         return error;
     }
     uint32_t index = ROUSE_SLOT(change->token);
     struct kqueue_slot *slot = &state->slots[index];
-    uint32_t want = change->want & slot->known;
+    uint32_t want = change->want & (ROUSE_READ | ROUSE_WRITE);
     uint32_t held = slot->held;
     state->queued +=
         to_kqueue(state->list + state->queued, change->fd, held & ~want, EV_DELETE, NOBODY);
     state->queued +=
         to_kqueue(state->list + state->queued, change->fd, want & ~held, EV_ADD, SLOT(index));
-    slot->held = (uint16_t)want;
+    slot->held = (uint8_t)want;
+    slot->ready &= (uint8_t)(want != 0 ? want | ROUSE_ERROR | ROUSE_HANGUP : 0);
     return 0;
 }
 
-/* Hands over what is queued, waits, and fetches. No kernel takes more than some three years. */
+/* Hands over what is queued, waits, and fetches. macOS takes no more than some three years. */
 static int kqueue_call(struct kqueue_state *state, uint32_t room, int64_t timeout_ns)
 {
-    int64_t ns = support_round_up(timeout_ns, 1, INT64_C(100000000) * 1000000000);
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
-                               .tv_nsec = (long)(ns % 1000000000)};
+    const int64_t most = INT64_C(100000000) * 1000000000;
+    struct timespec timeout = support_timespec(timeout_ns < most ? timeout_ns : most);
     int n = kevent(state->fd, state->list, (int)state->queued, state->list, (int)room,
-                   ns < 0 ? NULL : &timeout);
+                   timeout_ns < 0 ? NULL : &timeout);
     int result = n < 0 ? -errno : n;
     state->work->system_calls++;
     state->work->descriptors += state->queued;
@@ -274,6 +272,35 @@ static int kqueue_call(struct kqueue_state *state, uint32_t room, int64_t timeou
     return result;
 }
 
+/* A report, for the one event of its descriptor. */
+static void kqueue_line_up(struct kqueue_state *state, uint32_t index, uint32_t ready)
+{
+    struct kqueue_slot *slot = &state->slots[index];
+    slot->ready |= (uint8_t)ready;
+    if (slot->in_line)
+        return;
+    slot->in_line = true;
+    if (state->waiting++ == 0)
+        state->first = index;
+    else
+        state->slots[state->last].next = index;
+    state->last = index;
+}
+
+static int kqueue_tell(struct kqueue_state *state, struct rouse_event *events, int n, int nevents)
+{
+    while (state->waiting > 0 && n < nevents) {
+        struct kqueue_slot *slot = &state->slots[state->first];
+        if (slot->ready != 0)
+            events[n++] = (struct rouse_event){slot->token, slot->ready, 0};
+        slot->ready = 0;
+        slot->in_line = false;
+        state->first = slot->next;
+        state->waiting--;
+    }
+    return n;
+}
+
 /* A device whose driver knows no filters is always ready, as for poll. A terminal is not. */
 static bool kqueue_is_device(rouse_fd fd)
 {
@@ -281,33 +308,42 @@ static bool kqueue_is_device(rouse_fd fd)
     return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && !isatty(fd);
 }
 
-/* The kernel does not hold the filter of a report; whatever else it holds for the descriptor is
- * taken back. */
-static void kqueue_lost(struct kqueue_state *state, const struct kevent *report, uint64_t token)
-{
-    for (int i = 0; i < FILTERS; i++)
-        if (filters[i].filter.filter == report->filter)
-            state->slots[ROUSE_SLOT(token)].held &= (uint16_t)~filters[i].direction;
-    kqueue_drop(state, (rouse_fd)report->ident, token);
-}
-
-/* The kernel did not take a filter. That nobody reads from a pipe is no refusal: it can be written,
+/* What a refusal means: 0 if it is none. That nobody reads from a pipe is none: it can be written,
  * and the write says so; the kernel says EPIPE, or on NetBSD EBADF for a descriptor that is open.
  * EPERM would say that it is always ready. */
-static void kqueue_refused(const struct kevent *report, struct rouse_event *event)
+static int kqueue_refusal(const struct kevent *report)
 {
     rouse_fd fd = (rouse_fd)report->ident;
     int error = (int)report->data;
     if (report->filter == EVFILT_WRITE &&
-        (error == EPIPE || (error == EBADF && fcntl(fd, F_GETFD) != -1))) {
-        event->ready = ROUSE_WRITE | ROUSE_ERROR | ROUSE_SPENT;
-    } else {
-        event->ready = ROUSE_ERROR;
-        event->result = kqueue_is_device(fd) ? -EPERM : error == EPERM ? -EINVAL : -error;
-    }
+        (error == EPIPE || (error == EBADF && fcntl(fd, F_GETFD) != -1)))
+        return 0;
+    return kqueue_is_device(fd) ? -EPERM : error == EPERM ? -EINVAL : -error;
 }
 
-/* Makes one event of all reports for a descriptor: its slot knows where in the array it began. */
+/* The kernel does not hold the filter of this report: it was refused, or FreeBSD has taken it away,
+ * as it does at a pipe whose other end is closed (EV_ONESHOT, for which nobody has asked). So none
+ * is to stay for its descriptor. If both were refused, the first has said so. */
+static int kqueue_lost(struct kqueue_state *state, const struct kevent *report, uint32_t index,
+                       struct rouse_event *events, int n, int nevents)
+{
+    struct kqueue_slot *slot = &state->slots[index];
+    uint32_t ready = slot->ready;
+    if (slot->held == 0)
+        return n;
+    slot->held &= report->filter == EVFILT_READ ? (uint8_t)~ROUSE_READ : (uint8_t)~ROUSE_WRITE;
+    kqueue_drop(state, (rouse_fd)report->ident, slot->token);
+    int error = report->flags & EV_ERROR ? kqueue_refusal(report) : 0;
+    if (error != 0 && n < nevents)
+        events[n++] = (struct rouse_event){slot->token, ROUSE_ERROR, error};
+    else if (report->flags & EV_ERROR)
+        kqueue_line_up(state, index, ready | ROUSE_WRITE | ROUSE_ERROR | ROUSE_SPENT);
+    else
+        kqueue_line_up(state, index, ready | from_kqueue(report, slot->is_socket) | ROUSE_SPENT);
+    return n;
+}
+
+/* Lines up what is ready; those that were refused become the first events. */
 static int kqueue_collect(struct kqueue_state *state, int count, struct rouse_event *events, int n,
                           int nevents)
 {
@@ -317,29 +353,19 @@ static int kqueue_collect(struct kqueue_state *state, int count, struct rouse_ev
         memcpy(&whom, &report->udata, sizeof whom);
         if (whom == NOBODY)
             continue;
-        struct kqueue_slot *slot = &state->slots[whom - SLOT(0)];
-        if (slot->place >= (uint32_t)n || events[slot->place].token != slot->token) {
-            if (n == nevents)
-                break;
-            slot->place = (uint32_t)n;
-            events[n++] = (struct rouse_event){.token = slot->token};
-        }
-        struct rouse_event *event = &events[slot->place];
-        if (report->flags & EV_ERROR)
-            kqueue_refused(report, event);
-        else
-            event->ready |= from_kqueue(report, slot->known & ROUSE_PRIORITY);
+        uint32_t index = (uint32_t)(whom - SLOT(0));
         if (report->flags & (EV_ERROR | EV_ONESHOT))
-            kqueue_lost(state, report, slot->token);
+            n = kqueue_lost(state, report, index, events, n, nevents);
+        else
+            kqueue_line_up(state, index, from_kqueue(report, state->slots[index].is_socket));
     }
     return n;
 }
 
 /*
- * Each change may be refused, and there must be room for that. If there are more of them than
- * events fit, the list ends with one that is refused for certain: then the call tells of refusals
- * alone, and events stay where they are for a second one. So also after a real refusal; and if a
- * wake took all the room.
+ * There is room for both filters of each descriptor, and for a wake. So every change may be
+ * refused. Those who do not fit into the events afterwards are the first to be told by the next
+ * call. A call with refusals has told of nothing else and not waited: there is a second one.
  */
 static int kqueue_poll(void *opaque, const struct rouse_change *changes, int nchanges,
                        struct rouse_event *events, int nevents, int64_t timeout_ns)
@@ -349,34 +375,23 @@ static int kqueue_poll(void *opaque, const struct rouse_change *changes, int nch
         return support_apply(state, kqueue_apply, kqueue_poll, changes, nchanges, events, nevents,
                              timeout_ns);
 
-    if ((uint32_t)nevents > state->list_capacity)
-        kqueue_grow_list(state, (uint32_t)nevents); /* or fewer are fetched at once */
+    uint32_t room = FILTERS * (uint32_t)nevents + 1;
+    if (room > state->list_capacity && kqueue_grow_list(state, room) != 0)
+        room = state->list_capacity; /* fewer are fetched at once */
     int n = 0;
-    for (bool again = true; again && n < nevents;) {
-        uint32_t room = (uint32_t)(nevents - n);
-        bool crowded = state->queued > room;
-        if (crowded)
-            room = state->queued +=
-                to_kqueue(state->list + state->queued, -1, ROUSE_READ, EV_DELETE, NOBODY);
-        if (room > state->list_capacity)
-            room = state->list_capacity;
-        int count = kqueue_call(state, room, timeout_ns);
-        if (count < 0)
-            return count == -EINTR ? n : count;
-        bool refused = count > 0 && state->list[0].flags & EV_ERROR;
-        int before = n;
+    int count = 0;
+    do {
+        count = kqueue_call(state, room, n > 0 || state->waiting > 0 ? 0 : timeout_ns);
+        if (count < 0 && count != -EINTR)
+            return count;
         n = kqueue_collect(state, count, events, n, nevents);
-        bool woken = !refused && n == before && count == (int)room;
-        again = crowded || refused || woken;
-        if (n > 0 || woken)
-            timeout_ns = 0;
-    }
-    return n;
+    } while (count > 0 && state->list[0].flags & EV_ERROR);
+    return kqueue_tell(state, events, n, nevents);
 }
 
 const struct rouse_backend rouse_kqueue_backend = {
     .abi = ROUSE_BACKEND_ABI,
-    .traits = ROUSE_TRAIT_HANGUP,
+    .traits = ROUSE_TRAIT_HANGUP | ROUSE_TRAIT_LATE,
     .name = "kqueue",
     .state_size = sizeof(struct kqueue_state),
     .open = kqueue_open,

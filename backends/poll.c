@@ -21,6 +21,7 @@
 
 #include "support.h"
 
+/* Where there is none (BSD, macOS) hangups and errors of sockets are not told either, or not all. */
 #ifndef POLLRDHUP
 #define POLLRDHUP 0
 #endif
@@ -186,7 +187,7 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
 
 const struct rouse_backend rouse_poll_backend = {
     .abi = ROUSE_BACKEND_ABI,
-    .traits = ROUSE_TRAIT_HANGUP | ROUSE_TRAIT_SCAN,
+    .traits = (POLLRDHUP != 0 ? ROUSE_TRAIT_HANGUP : 0) | ROUSE_TRAIT_SCAN,
     .name = "poll",
     .state_size = sizeof(struct poll_state),
     .open = poll_open,

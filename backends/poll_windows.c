@@ -42,15 +42,15 @@ static short to_poll(uint32_t want)
                    (want & ROUSE_WRITE ? POLLWRNORM : 0));
 }
 
-/* The end of what nobody reads is nobody's concern. */
+/* The end of what nobody reads is nobody's concern, unless nothing can be written either. */
 static uint32_t from_poll(const WSAPOLLFD *entry)
 {
     short ready = entry->revents;
+    bool hangup = (ready & POLLHUP) && (entry->events & POLLRDNORM || ready & POLLERR);
     return (ready & POLLRDNORM ? (uint32_t)ROUSE_READ : 0) |
            (ready & POLLRDBAND ? (uint32_t)ROUSE_PRIORITY : 0) |
            (ready & POLLWRNORM ? (uint32_t)ROUSE_WRITE : 0) |
-           (ready & POLLERR ? (uint32_t)ROUSE_ERROR : 0) |
-           (ready & POLLHUP && entry->events & POLLRDNORM ? (uint32_t)ROUSE_HANGUP : 0);
+           (ready & POLLERR ? (uint32_t)ROUSE_ERROR : 0) | (hangup ? (uint32_t)ROUSE_HANGUP : 0);
 }
 
 static int poll_open(void *opaque, const struct rouse_setup *setup)
@@ -134,26 +134,25 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
     return 0;
 }
 
-/* Walks the first `count` entries around, from where the last walk stopped, until all `left` that
- * are ready are found. A closed one is found on the way, if at all: it was not counted. */
-static int poll_collect(struct poll_state *state, uint32_t count, int left,
-                        struct rouse_event *events, int nevents)
+/* Walks the first `count` entries around, from where the last walk stopped. To the end, for those
+ * that were closed are among them and were not counted. */
+static int poll_collect(struct poll_state *state, uint32_t count, struct rouse_event *events,
+                        int nevents)
 {
     uint32_t place = state->next < count ? state->next : 0;
-    uint32_t walked = 0;
+    uint32_t left = count;
     int closed = 0;
     int n = 0;
-    for (; left > 0 && n < nevents && walked < count; walked++) {
+    for (; left > 0 && n < nevents; left--) {
         const WSAPOLLFD *entry = &state->entries[place];
         bool gone = entry->revents & POLLNVAL;
         uint32_t ready = gone ? (uint32_t)ROUSE_ERROR : from_poll(entry);
         if (ready != 0)
             events[n++] = (struct rouse_event){state->tokens[place], ready, gone ? -EBADF : 0};
         closed += gone;
-        left -= !gone && entry->revents != 0;
         place = place + 1 < count ? place + 1 : 0;
     }
-    state->work->scanned += walked;
+    state->work->scanned += count - left;
     state->next = left > 0 ? place : 0;
     for (int i = 0; closed > 0; i++)
         if (events[i].result == -EBADF) {
@@ -217,13 +216,13 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
     int n = poll_wait(state, state->count, ms);
     if (n <= 0)
         return n;
-    n = poll_collect(state, state->count, n, events, nevents);
+    n = poll_collect(state, state->count, events, nevents);
     if (n > 0 || ms == 0)
         return n;
     /* Only hangups that nobody wants to know of, which would end each wait at once. */
     uint32_t others = poll_set_aside(state);
     n = poll_wait(state, others, ms < 0 || ms > ASIDE ? ASIDE : ms);
-    return n > 0 ? poll_collect(state, others, n, events, nevents) : n;
+    return n > 0 ? poll_collect(state, others, events, nevents) : n;
 }
 
 const struct rouse_backend rouse_poll_backend = {

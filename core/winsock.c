@@ -77,7 +77,7 @@ int winsock_error(void)
 int winsock_no_socket(rouse_fd fd)
 {
     DWORD flags;
-    return GetHandleInformation((HANDLE)fd, &flags) ? -ENOTSOCK : -EBADF;
+    return fd >= 0 && GetHandleInformation((HANDLE)fd, &flags) ? -ENOTSOCK : -EBADF;
 }
 
 const char *words_of(int error, char *buffer, size_t size)

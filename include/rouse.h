@@ -124,7 +124,8 @@ ROUSE_API int rouse_open(struct rouse_loop **loop, const struct rouse_config *co
  * Closes the loop and frees what it holds. Watchers, timers, tasks and hooks that remain are
  * detached (stopped, not called); their descriptors stay open. Also allowed in a forked child that
  * has not adopted the loop; it then touches nothing that the parent shares. The caller sees to it
- * that no other thread wakes or posts to it any more.
+ * that no other thread begins to wake it or to post to it any more; one that is about to return is
+ * waited for.
  * Errors: -EBUSY inside a callback of this loop, -EPERM.
  */
 ROUSE_API int rouse_close(struct rouse_loop *loop);

@@ -3,7 +3,7 @@
  * timers are embedded in the structs of those who use the library, so a field that moves breaks
  * programs that were compiled before. Whoever changes a number here changes the SONAME.
  *
- * The numbers hold where pointers and size_t have 64 bits.
+ * The numbers hold where pointers and size_t have 64 bits; a descriptor has 32, but on Windows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,14 +21,16 @@ struct number {
 #define OFFSET(name, field, bytes) #name "." #field, offsetof(struct name, field), bytes
 #define VALUE(name, value)         #name, name, value
 
+enum { FD = sizeof(rouse_fd) };
+
 static const struct number objects[] = {
-    {SIZE(rouse_io, 32)},
+    {SIZE(rouse_io, 24 + 2 * FD)},
     {OFFSET(rouse_io, loop, 0)},
     {OFFSET(rouse_io, fn, 8)},
     {OFFSET(rouse_io, fd, 16)},
-    {OFFSET(rouse_io, slot, 20)},
-    {OFFSET(rouse_io, flags, 24)},
-    {OFFSET(rouse_io, reserved, 28)},
+    {OFFSET(rouse_io, slot, 16 + FD)},
+    {OFFSET(rouse_io, flags, 20 + FD)},
+    {OFFSET(rouse_io, reserved, 24 + FD)},
     {SIZE(rouse_timer, 56)},
     {OFFSET(rouse_timer, loop, 0)},
     {OFFSET(rouse_timer, fn, 8)},
@@ -96,12 +98,12 @@ static const struct number settings[] = {
 };
 
 static const struct number contract[] = {
-    {SIZE(rouse_change, 24)},
+    {SIZE(rouse_change, 16 + 2 * FD)},
     {OFFSET(rouse_change, fd, 0)},
-    {OFFSET(rouse_change, had, 4)},
-    {OFFSET(rouse_change, want, 8)},
-    {OFFSET(rouse_change, spare, 12)},
-    {OFFSET(rouse_change, token, 16)},
+    {OFFSET(rouse_change, had, FD)},
+    {OFFSET(rouse_change, want, 4 + FD)},
+    {OFFSET(rouse_change, spare, 8 + FD)},
+    {OFFSET(rouse_change, token, 8 + 2 * FD)},
     {SIZE(rouse_event, 16)},
     {OFFSET(rouse_event, token, 0)},
     {OFFSET(rouse_event, ready, 8)},

@@ -6,7 +6,8 @@ to be run in them.
 
 A target is another processor, C library, or system. What it is to meson is in a cross file,
 tests/targets/NAME.ini, or in several, NAME-*.ini, each of which is a build; what the tests need of
-its libraries, cmocka, is built for it from source.
+its libraries, cmocka, is built for it from source. Or it is another kernel, linux-VERSION: then it
+is built as for here, and run in a virtual machine.
 
 SPDX-License-Identifier: MIT
 """
@@ -14,6 +15,7 @@ SPDX-License-Identifier: MIT
 import ast
 import collections
 import configparser
+import contextlib
 import fcntl
 import json
 import os
@@ -24,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 
+from targets import boot
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / 'build' / 'tests'
 TARGETS = ROOT / 'build' / 'targets'
@@ -31,10 +35,11 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.
 
 # What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
 # tests/meson.build that are run in it, the environment of the tests, what stands before them, the
-# backends that it cannot run, with the reason, and its cross file. One without a wrapper, which is
-# None, is only built.
+# backends that it cannot run, with the reason, its cross file, the folder of the kernel that is
+# booted for it, and how many programs may run at a time. One without a wrapper, which is None, is
+# only built.
 Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper unable '
-                               'cross', defaults=[{}, None])
+                               'cross kernel jobs', defaults=[{}, None, None, JOBS])
 PLAIN = Build('plain', [], None, {'program', 'wrapped', 'examples', 'check'}, {}, [])
 ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
                             '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],
@@ -48,6 +53,10 @@ TSAN = Build('tsan', ['-Db_sanitize=thread', '-Db_lundef=false'], 'thread', {'ra
 VALGRIND = Build('valgrind', [], None, {'program'}, {},
                  ['valgrind', '-q', '--error-exitcode=99', '--leak-check=full',
                   '--errors-for-leak-kinds=definite', '--max-threads=4000'])
+
+
+# Of what is run by something that emulates a processor.
+SLOW = {'ROUSE_DIFFERENTIAL_OPERATIONS': '200000'}
 
 
 class Failed(Exception):
@@ -104,7 +113,11 @@ def of_target(name):
     os.environ.update(
         PATH=os.pathsep.join([str(folder), str(TARGETS / 'zig'), os.environ['PATH']]),
         ZIG_GLOBAL_CACHE_DIR=str(TARGETS / 'zig-cache'),
-        WINEPREFIX=str(TARGETS / 'wine'), WINEDEBUG='-all')
+        WINEPREFIX=str(TARGETS / name / 'wine'), WINEDEBUG='-all')
+    if name.startswith('linux-'):
+        return [PLAIN._replace(name=name, suites={'program'}, environment=SLOW,
+                               kernel=TARGETS / name.replace('linux', 'kernel'),
+                               jobs=min(JOBS, boot.PORTS))]
     return [cross_build(path) for path in
             sorted([*folder.glob(f'{name}.ini'), *folder.glob(f'{name}-*.ini')])]
 
@@ -117,7 +130,7 @@ def cross_build(path):
     if wrapper:
         wrapper = ast.literal_eval(wrapper)
         wrapper = [wrapper] if isinstance(wrapper, str) else wrapper
-        environment = {'ROUSE_DIFFERENTIAL_OPERATIONS': '200000'}  # what emulates is slow
+        environment = SLOW
     elif not ini.getboolean('properties', 'needs_exe_wrapper', fallback=False):
         wrapper = []
     libraries = TARGETS / path.stem / 'lib' / 'pkgconfig'
@@ -172,3 +185,17 @@ def make(build, names=None):
                  for name in names for word in tests[name]['cmd']]
         targets = {path for path in paths if path.startswith('tests/')}
     logged(*compile_in, *sorted(targets))
+
+
+@contextlib.contextmanager
+def running(build):
+    """In the block the programs of a build that is made can be run; yields it with what stands
+    before them, in a guest that is booted for that if it has a kernel of its own."""
+    if build.kernel is None:
+        yield build
+        return
+    programs = {test['cmd'][0] for test in tests_of(build).values()
+                if FOLDER / build.name in pathlib.Path(test['cmd'][0]).parents}
+    kernel, = build.kernel.glob('vmlinuz-*')
+    with boot.guest(kernel, TARGETS / build.name, sorted(programs), build.jobs) as wrapper:
+        yield build._replace(wrapper=wrapper)

@@ -72,6 +72,7 @@ static inline int check_run(const char *group, const struct CMUnitTest *tests, s
     for (size_t i = 0; i < count; i++)
         if (names == NULL || check_listed(names, tests[i].name))
             chosen[many++] = tests[i];
+    setvbuf(stderr, NULL, _IONBF, 0); /* in order with stdout, which Windows does not see to */
     int failed = many > 0 ? _cmocka_run_group_tests(group, chosen, many, setup, teardown) : 0;
     free(chosen);
     return failed;

@@ -9,6 +9,7 @@ SPDX-License-Identifier: MIT
 import os
 import pathlib
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -260,20 +261,55 @@ def targets_are_listed_with_what_is_missing(folder):
 
 
 @check.case
-def targets_that_are_listed_are_those_that_have_cross_files():
+def targets_that_are_listed_have_cross_files_or_kernels():
     text = check.run(ROOT / 'tests' / 'run', '--target', 'list')
     listed = {line.split()[0] for line in text.splitlines()}
     folder = ROOT / 'tests' / 'targets'
-    for name in listed:
-        assert list(folder.glob(f'{name}.ini')) or list(folder.glob(f'{name}-*.ini')), name
-    for path in folder.glob('*.ini'):
-        assert path.stem in listed or path.stem.split('-')[0] in listed, path
+    crossed = {path.stem if path.stem in listed else path.stem.split('-')[0]
+               for path in folder.glob('*.ini')}
+    booted = {f'linux-{version}' for version in
+              re.findall(r"'kernel-([\d.]+)'", (folder / 'fetch.py').read_text())}
+    assert listed == crossed | booted, (listed, crossed, booted)
 
 
 @check.case
 def an_unknown_target_ends_with_2_and_the_names_that_there_are():
     text = check.run(ROOT / 'tests' / 'run', '--target', 'nonesuch', status=2)
     assert "unknown target 'nonesuch'" in text and 'musl i386 aarch64 s390x' in text, text
+
+
+def ci(target_status=0, compare_status=0):
+    """Status and output of .ci/run in a tree in which the tests pass and the targets end so."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = pathlib.Path(folder)
+        for name, text in (('tests/run', '*--target*) echo "10 passed, 2 failed, 1 skipped";'
+                                         f' exit {target_status} ;;\n'
+                                         '*) echo "400 passed, 0 failed, 20 skipped"'),
+                           ('bench/compare', f'*) exit {compare_status}')):
+            (tree / name).parent.mkdir()
+            (tree / name).write_text(f'#!/bin/sh\necho "$*"\ncase $* in\n{text} ;;\nesac\n')
+            (tree / name).chmod(0o755)
+        (tree / '.ci').mkdir()
+        shutil.copy(ROOT / '.ci' / 'run', tree / '.ci' / 'run')
+        done = subprocess.run([tree / '.ci' / 'run'], stdin=subprocess.DEVNULL, encoding='utf-8',
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+@check.case
+def what_checks_a_change_adds_up_all_targets():
+    status, text = ci()
+    assert status == 0 and text.endswith('\n430 passed, 6 failed, 23 skipped\n'), text
+    for target in ('musl', 's390x', 'windows'):
+        assert f'\n--yes --target {target} --filter contract_\n' in text, text
+
+
+@check.case
+def what_checks_a_change_ends_with_the_worst_of_all():
+    for target_status, compare_status, worst in ((1, 0, 1), (2, 0, 2), (2, 1, 1), (0, 1, 1)):
+        status, text = ci(target_status, compare_status)
+        assert status == worst, (status, text)
+        assert text.endswith('\n430 passed, 6 failed, 23 skipped\n'), text
 
 
 @check.case

@@ -61,7 +61,7 @@ void contract_needs_priority(void)
     if (subject_tells_priority())
         return;
     skipped = true;
-    fputs("skip: this kqueue has no filter for urgent data\n", stderr);
+    fputs("skip: kqueue does not tell PRIORITY\n", stderr);
     skip();
 }
 

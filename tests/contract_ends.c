@@ -148,12 +148,14 @@ static void reset_is_an_error_of_the_next_read(void **state)
                      contract_told(ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_HANGUP));
     CHECK_OK(rig->loop, rouse_io_close(&probe.io));
     contract_not_on_wine("takes a reset for the end of the stream");
+    contract_not_on_libkqueue("takes the error of a socket");
     assert_int_equal(probe.last, -ECONNRESET);
 }
 
 /* F2: told, taken by the read, and gone; and the socket goes on. */
 static void refused_datagram_is_told_once(void **state)
 {
+    contract_not_on_libkqueue("takes the error of a socket");
     struct rig *rig = *state;
     const uint32_t modes[] = {0, ROUSE_EDGE};
     for (int mode = 0; mode < 2; mode++) {
@@ -162,7 +164,10 @@ static void refused_datagram_is_told_once(void **state)
         MUST(world_refused_datagram(&fd, false));
         probe_start(rig, &probe, fd, ROUSE_READ | modes[mode], probe_read);
         TURN_UNTIL(rig, probe.last == -ECONNREFUSED);
-        assert_int_equal(contract_told(probe.ready), contract_told(ROUSE_READ | ROUSE_ERROR));
+        if (strcmp(subject_backend()->name, "kqueue") == 0)
+            assert_int_equal(probe.ready, ROUSE_READ); /* the read alone tells */
+        else
+            assert_int_equal(contract_told(probe.ready), contract_told(ROUSE_READ | ROUSE_ERROR));
         rig_turns(rig, 2);
         assert_in_range(rig_turns(rig, 10), 0, 0);
         CHECK_OK(rig->loop, rouse_io_close(&probe.io));
@@ -172,6 +177,7 @@ static void refused_datagram_is_told_once(void **state)
 /* F1: an error that lasts is told as long as it lasts, can be paused, and can be taken away. */
 static void queued_error_lasts_until_it_is_taken(void **state)
 {
+    contract_not_on_libkqueue("takes the error of a socket");
     struct rig *rig = *state;
     rouse_fd fd;
     struct probe probe;

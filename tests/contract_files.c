@@ -18,6 +18,7 @@ static const uint32_t both = ROUSE_READ | ROUSE_WRITE;
 /* A19, C10 */
 static void ready_in_every_turn(struct rig *rig, uint32_t mode)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     for (int i = 0; i < MAKERS; i++) {
         const uint32_t wants[] = {ROUSE_READ, ROUSE_WRITE, both};
         for (int j = 0; j < 3; j++) {
@@ -47,6 +48,7 @@ static void always_ready_as_edge(void **state)
 
 static void always_ready_as_oneshot(void **state)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct rig *rig = *state;
     for (int i = 0; i < MAKERS; i++) {
         rouse_fd fd;
@@ -66,6 +68,7 @@ static void always_ready_as_oneshot(void **state)
 /* The refusal of the kernel is nothing that the user is told of. */
 static void no_error_is_told(void **state)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct rig *rig = *state;
     for (int i = 0; i < MAKERS; i++) {
         rouse_fd fd;
@@ -81,6 +84,7 @@ static void no_error_is_told(void **state)
 
 static void paused_file_is_silent(void **state)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct rig *rig = *state;
     const uint32_t modes[] = {0, ROUSE_EDGE};
     for (int i = 0; i < MAKERS; i++)
@@ -120,6 +124,7 @@ static void only_a_wanted_file_keeps_the_loop_awake(void **state)
 
 static void priority_of_a_file_never_comes(void **state)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct rig *rig = *state;
     for (int i = 0; i < MAKERS; i++) {
         rouse_fd fd;
@@ -209,6 +214,20 @@ static void file_stopped_by_another(void **state)
     }
 }
 
+/* Where files cannot be watched, not even as always ready, it is said at once. */
+static void what_nobody_can_watch_is_refused_at_the_start(void **state)
+{
+    struct rig *rig = *state;
+    rouse_fd fd;
+    struct probe probe;
+    MUST(world_stranger(&fd));
+    probe_init(rig, &probe, NULL);
+    assert_int_equal(rouse_io_start(rig->loop, &probe.io, fd, ROUSE_READ), -ENOTSOCK);
+    assert_int_equal(rouse_io_active(&probe.io), 0);
+    assert_int_equal(rig_turns(rig, 3), 0);
+    MUST(world_close(fd));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +241,7 @@ int main(void)
         RIG(file_is_read_to_its_end),
         RIG(number_of_a_file_used_for_a_pipe),
         RIG(file_stopped_by_another),
+        RIG(what_nobody_can_watch_is_refused_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,6 +241,7 @@ static void more_watched_than_may_be_open(void **state)
  * refused as an error that is told. */
 static void nested_watches(void **state)
 {
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct rig *rig = *state;
     enum { DEEP = 5 };
     rouse_fd ends[2], nest[DEEP];
@@ -286,7 +287,7 @@ static void all_descriptors_of_a_loop_are_close_on_exec(void **state)
             assert_int_equal(world_inherited(fd), 0);
             made++;
         }
-    assert_in_range(made, subject_guesses() ? 0 : 1, 3);
+    assert_in_range(made, subject_guesses() ? 0 : 1, subject_is_emulated() ? 9 : 3);
     CHECK_OK(NULL, rouse_close(rig.loop));
     contract_close(ends);
 }

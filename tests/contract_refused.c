@@ -185,6 +185,8 @@ static void a_hundred_closed_while_watched(void **state)
     assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     for (uint32_t i = 1; i < MANY; i += 2)
         MUST(world_send(ends[i][1], "x", 1));
+    told += (unsigned)bare_poll(bare, NULL, 0, 0) - MANY / 2; /* beside what is ready */
+    assert_in_range(told, 0, 2 * MANY / 2);
     assert_int_equal(bare_poll(bare, NULL, 0, 0), MANY / 2);
     for (uint32_t i = 1; i < MANY; i += 2) {
         assert_non_null(bare_event(bare, TOKEN(1, i)));
@@ -197,6 +199,7 @@ static void change_of_a_closed_descriptor_is_refused(void **state)
 {
     if (subject_guesses())
         SKIP("spin asks nobody, so nothing is refused");
+    contract_not_on_libkqueue("forgets a refusal when nothing is ready");
     struct bare *bare = *state;
     rouse_fd ends[2];
     contract_pair(WORLD_STREAM, ends);

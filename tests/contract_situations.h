@@ -129,4 +129,20 @@ static const struct situation kqueue_situations[] = {
 
 enum { KQUEUE_SITUATIONS = sizeof kqueue_situations / sizeof kqueue_situations[0] };
 
+/* What Winsock may tell otherwise; written down as Wine has it. A socket that was never connected
+ * is nothing, nor is one's own end. A connect that failed is a condition of the socket, whoever has
+ * been told, and exceptional, but not always a hangup. poll tells of that to readers only. */
+static const struct situation winsock_situations[] = {
+    {SITUATION(tcp_peer_closed_and_written_to), {"REH", "WE", "RWEH", "PE"}},
+    {SITUATION(tcp_reset_by_peer), {"REH", "WE", "RWEH", "PE"}},
+    {SITUATION(tcp_own_both_shut), {"", "W", "W", ""}},
+    {SITUATION(tcp_never_connected), {"", "", "", ""}},
+    {SITUATION(tcp_bound_and_not_listening), {"", "", "", ""}},
+    {SITUATION(tcp_refused), {"RE", "WE", "RWE", "PE"}},
+    {SITUATION(tcp_refused_and_told), {"REH", "WEH", "RWEH", "PEH"}},
+    {SITUATION(tcp_refused_and_told), {"RE", "WE", "RWE", "PE"}},
+};
+
+enum { WINSOCK_SITUATIONS = sizeof winsock_situations / sizeof winsock_situations[0] };
+
 #endif

@@ -4,10 +4,13 @@
  * Timeouts are rounded up to the backend's unit and clamped to its range. What surprises: that a
  * wait is long cannot be shown by measuring it, for machines are slow; so here a signal arrives
  * every millisecond, and a wait without end must not have returned before one has come. That a wait
- * was not too short is measured, by the machine's own clock.
+ * was not too short is measured, by the machine's own clock. Where there are no signals, bytes come
+ * instead.
  *
  * SPDX-License-Identifier: MIT
  */
+#include <pthread.h>
+
 #include "contract.h"
 
 /* A backend that guesses must not sleep: then nobody would be told that a guess has come true. */
@@ -26,7 +29,7 @@ static void waits_for_a_signal(struct bare *bare, int64_t timeout_ns)
     rouse_fd ends[2];
     contract_pair(WORLD_ANY, ends);
     bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
-    world_interrupt(true);
+    MUST(world_interrupt(true));
     for (int i = 0; i < 3; i++) {
         int before = world_interrupts();
         int count = bare_poll(bare, NULL, 0, timeout_ns);
@@ -56,6 +59,7 @@ static void every_negative_waits_for_ever(void **state)
 /* I5: 24.8 days and a bit do not fit into an int of milliseconds. */
 static void longer_than_24_days_is_clamped(void **state)
 {
+    contract_not_on_libkqueue("counts milliseconds in an int");
     waits_for_a_signal(*state, (int64_t)INT32_MAX * 1000000 + 1);
     waits_for_a_signal(*state, ((int64_t)INT32_MAX + 1) * 1000000);
     waits_for_a_signal(*state, ((int64_t)UINT32_MAX + 1) * 1000000);
@@ -71,6 +75,44 @@ static void the_longest_timeout_is_clamped(void **state)
 static void a_signal_is_no_error(void **state)
 {
     waits_for_a_signal(*state, 3600 * (int64_t)1000000000);
+}
+
+static void *send_in_a_moment(void *end)
+{
+    for (int64_t begin = world_now(); world_now() - begin < 2000000;)
+        ;
+    return world_send(*(rouse_fd *)end, "x", 1) == 1 ? NULL : "send";
+}
+
+/* I5, I10: no timeout is so long that it is none. */
+static void every_long_wait_lasts_until_something_comes(void **state)
+{
+    struct bare *bare = *state;
+    skip_if_it_never_sleeps(bare, -1);
+    contract_not_on_libkqueue("counts milliseconds in an int");
+    rouse_fd ends[2];
+    contract_pair(WORLD_ANY, ends);
+    bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_READ);
+    const int64_t timeouts[] = {-1,
+                                INT64_MIN,
+                                3600 * (int64_t)1000000000,
+                                (int64_t)INT32_MAX * 1000000 + 1,
+                                ((int64_t)INT32_MAX + 1) * 1000000,
+                                ((int64_t)UINT32_MAX + 1) * 1000000,
+                                INT64_MAX - 1,
+                                INT64_MAX};
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        pthread_t thread;
+        void *wrong = NULL;
+        assert_int_equal(pthread_create(&thread, NULL, send_in_a_moment, &ends[1]), 0);
+        int count = bare_poll(bare, NULL, 0, timeouts[i]);
+        pthread_join(thread, &wrong);
+        assert_null(wrong);
+        assert_int_equal(count, 1);
+        MUST(world_drain(ends[0]));
+        bare_poll(bare, NULL, 0, 0); /* so that nothing of this is told again */
+    }
+    contract_close(ends);
 }
 
 static void the_longest_timeout_returns_what_is_ready(void **state)
@@ -149,6 +191,7 @@ int main(void)
         BARE(longer_than_24_days_is_clamped),
         BARE(the_longest_timeout_is_clamped),
         BARE(a_signal_is_no_error),
+        BARE(every_long_wait_lasts_until_something_comes),
         BARE(the_longest_timeout_returns_what_is_ready),
         BARE(never_returns_early),
         BARE(waits_without_descriptors),

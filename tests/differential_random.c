@@ -1,5 +1,6 @@
 /*
- * Random scripts. A script is made from a seed alone, so that a number is enough to have it again.
+ * Random scripts. A script is made from a seed alone (of what the world has), so that a number is
+ * enough to have it again.
  *
  * What surprises: this hardly knows what its operations will do, only what is probably open and
  * watched; whether they can be performed shows when they are played. It does know what makes the
@@ -63,13 +64,30 @@ static uint32_t any_want(struct author *author, int end)
     return want;
 }
 
+static bool is_there(int kind)
+{
+    rouse_fd fd;
+    if (kind < WORLD_KINDS)
+        return world_has((enum world_kind)kind);
+    if ((kind == KIND_FILE ? world_file(&fd) : world_null(&fd)) < 0)
+        return false;
+    world_close(fd);
+    return true;
+}
+
 static int any_kind(struct author *author)
 {
     static const int kinds[] = {WORLD_PIPE,      WORLD_PIPE,     WORLD_PIPE,      WORLD_UNIX,
                                 WORLD_UNIX,      WORLD_UNIX,     WORLD_TCP,       WORLD_DATAGRAM,
                                 WORLD_SEQPACKET, WORLD_DATAGRAM, WORLD_SEQPACKET, KIND_FILE,
                                 KIND_NULL,       WORLD_UDP,      WORLD_UNIX,      WORLD_PIPE};
-    return kinds[pick(author, sizeof kinds / sizeof kinds[0])];
+    enum { MANY = sizeof kinds / sizeof kinds[0] };
+    static int there[MANY], count; /* those of them that this world has */
+    if (count == 0)
+        for (int i = 0; i < MANY; i++)
+            if (is_there(kinds[i]))
+                there[count++] = kinds[i];
+    return there[pick(author, count)];
 }
 
 /* An end that is probably open; of a pipe the one that sends, or receives, if that matters. */

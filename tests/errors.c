@@ -11,6 +11,7 @@
 
 #include "stage.h"
 #include "subject.h"
+#include "words.h"
 
 static struct world_clock clock_;
 static struct rouse_loop *loop;
@@ -45,7 +46,7 @@ static void check_refused(int64_t result, int error, const char *subject)
 {
     assert_int_equal(result, error);
     const char *words = rouse_error(loop);
-    const char *reason = strerror(-error);
+    const char *reason = in_words(-error);
     if (strstr(words, subject) == NULL || strstr(words, reason) == NULL)
         fail_msg("\"%s\" says neither \"%s\" nor \"%s\"", words, subject, reason);
     if (strlen(words) <= strlen(subject) + strlen(reason) + 4)
@@ -319,7 +320,8 @@ static void nonblock_of_no_descriptor_is_an_error(void **state)
 {
     (void)state;
     assert_int_equal(rouse_nonblock(-1), -EBADF);
-    CHECK_OK(NULL, world_block(ends[0], true));
+    if (world_block(ends[0], true) == -ENOTSUP)
+        SKIP("in this world a socket that blocks is not to be met");
     CHECK_OK(NULL, rouse_nonblock(ends[0]));
     assert_false(world_blocks(ends[0]));
     CHECK_OK(NULL, rouse_nonblock(ends[0]));

@@ -28,30 +28,30 @@ struct kernel_fault {
 /* How the kernel is to behave. All zero: as it is. */
 static struct kernel {
     struct kernel_fault create, device, port, fetch; /* a driver, a request, a port, a wait */
-    SOCKET refuses;     /* not 0: the socket whose requests `device` is about */
-    unsigned no_memory; /* n: the n-th time that memory is asked for there is none */
-    bool keeps;         /* gives back nothing that was cancelled, until this is false again */
-    bool deaf;          /* cancels nothing, and says that it has */
-    SOCKET layered;     /* not 0: a socket whose provider hides the one below, which is */
+    SOCKET refuses;       /* not 0: the socket whose requests `device` is about */
+    unsigned no_memory;   /* n: the n-th time that memory is asked for there is none */
+    bool keeps;           /* what was cancelled, for as long as this is set; it then never sleeps */
+    bool deaf;            /* cancels nothing, and says that it has */
+    ULONG tells;          /* not 0: what the next answer tells instead */
+    bool silent;          /* the next answer tells nothing */
+    NTSTATUS fails_with;  /* not 0: what the next answer fails with */
+    void (*sleeps)(void); /* called once, before a wait that may sleep */
+    SOCKET layered;       /* not 0: a socket whose provider hides the one below, which is */
     SOCKET below;
-    ULONG adds;          /* flags that every answer has besides; */
-    bool silent;         /* or the next one is none; */
-    NTSTATUS fails_with; /* or not 0: this instead */
 } kernel;
 
-/* What it has seen. */
+/* What it has seen, and what it has. */
 static struct seen {
     unsigned creates, devices, cancels, fetches;
-    unsigned frees; /* of requests */
     DWORD timeouts[16];
-    unsigned requests; /* that it has, and which */
+    unsigned requests;
     struct {
         void *request;
         HANDLE driver;
     } has[KERNEL_REQUESTS];
     OVERLAPPED_ENTRY kept[KERNEL_REQUESTS];
     unsigned nkept;
-    long bytes;
+    long bytes; /* of the loop's memory */
     unsigned asked_memory;
 } seen;
 
@@ -98,6 +98,9 @@ NTSTATUS NTAPI __wrap_NtDeviceIoControlFile(DEVICE_PARAMETERS)
     bool of_interest = kernel.refuses == 0 || asked->Handles[0].Handle == (HANDLE)kernel.refuses;
     if (of_interest && kernel_met(&kernel.device))
         return kernel.device.error;
+    for (unsigned i = 0; i < seen.requests; i++)
+        if (seen.has[i].request == context)
+            fail_msg("the kernel still writes to what is used again");
     NTSTATUS result = __real_NtDeviceIoControlFile(file, event, routine, context, status, code, in,
                                                    in_size, out, out_size);
     if (NT_SUCCESS(result)) {
@@ -127,6 +130,7 @@ extern create_port *__wrap___imp_CreateIoCompletionPort;
 
 static HANDLE WINAPI kernel_create_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
+    assert_true(port != NULL || threads > 1); /* a loop may pass from one to another */
     if (kernel_met(&kernel.port)) {
         SetLastError((DWORD)kernel.port.error);
         return NULL;
@@ -156,7 +160,9 @@ static inline void kernel_answers(struct kernel_request *request)
 {
     if (request->status.Status != STATUS_SUCCESS)
         return;
-    request->poll.Handles[0].Events |= kernel.adds;
+    if (kernel.tells != 0)
+        request->poll.Handles[0].Events = kernel.tells;
+    kernel.tells = 0;
     if (kernel.silent)
         request->poll.NumberOfHandles = 0;
     kernel.silent = false;
@@ -193,6 +199,10 @@ static WINBOOL WINAPI kernel_fetch(HANDLE port, LPOVERLAPPED_ENTRY entries, ULON
 {
     seen.timeouts[seen.fetches++ % 16] = timeout;
     assert_false(alertable);
+    if (timeout != 0 && kernel.sleeps != NULL) {
+        kernel.sleeps();
+        kernel.sleeps = NULL;
+    }
     if (kernel_met(&kernel.fetch)) {
         SetLastError((DWORD)kernel.fetch.error);
         return FALSE;

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "observer.h"
+#include "words.h"
 
 static struct rouse_loop *loop;
 static struct player a, b;
@@ -126,9 +127,12 @@ static void edge_that_was_not_drained_survives_the_break(void **state)
 
 static void always_ready_file_survives_the_break(void **state)
 {
+    if (subject_is_emulated())
+        SKIP("libkqueue forgets a refusal when nothing is ready");
     (void)state;
     rouse_fd file;
-    CHECK_OK(NULL, world_null(&file));
+    if (world_null(&file) == -ENOTSUP)
+        SKIP("this world has no file that could be watched");
     CHECK_OK(loop, rouse_io_start(loop, &b.io, file, ROUSE_WRITE));
     assert_int_equal(subject_turn(loop, -1), 1);
     break_backend(-EIO);
@@ -176,7 +180,7 @@ static void break_that_cannot_be_mended_yet_is_tried_again(void **state)
     unsigned polls = observed.asks + observed.sleeps;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(i % 2 ? rouse_run(loop) : rouse_turn(loop, -1), -EMFILE);
-        assert_non_null(strstr(rouse_error(loop), strerror(EMFILE)));
+        assert_non_null(strstr(rouse_error(loop), in_words(EMFILE)));
     }
     /* One that is not open is not asked, */
     assert_int_equal(observed.asks + observed.sleeps, polls);

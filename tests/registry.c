@@ -448,10 +448,11 @@ static bool opens_with(const char *name, long left)
     rouse_fd lowest; /* all numbers below it are taken */
     long limit, ignored;
     int error = 0;
+    if (world_limit_descriptors(-1, &limit) != 0)
+        SKIP("this world cannot limit its descriptors");
     CHECK_OK(NULL, world_null(&lowest));
     CHECK_OK(NULL, world_close(lowest));
-    if (world_limit_descriptors((long)lowest + left, &limit) != 0)
-        SKIP("this world cannot limit its descriptors");
+    CHECK_OK(NULL, world_limit_descriptors((long)lowest + left, &limit));
     struct rouse_loop *loop = open_list(name, &error);
     if (loop != NULL)
         rouse_close(loop);
@@ -467,6 +468,8 @@ static void open_without_descriptors_left_fails_and_leaks_nothing(void **state)
     (void)state;
     unsigned held = world_open_descriptors();
     for (unsigned i = 0; compiled_in(i) != NULL; i++) {
+        if (subject_emulates(rung_compiled_in(i)->backend))
+            continue;
         long left = 0;
         while (!opens_with(compiled_in(i), left)) {
             assert_int_equal(world_open_descriptors(), held);

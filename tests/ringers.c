@@ -110,7 +110,7 @@ static struct rouse_loop *open_fragile(void)
     return loop;
 }
 
-/* L1, L2: no post is lost, however often the backend is opened anew. */
+/* L1: no post is lost, however often the backend is opened anew. */
 static void backend_that_opens_anew_is_not_woken_meanwhile(void **state)
 {
     (void)state;
@@ -139,7 +139,7 @@ static void *ring_once(void *opaque)
     return rouse_post(ringer->loop, &ringer->task) == 0 ? NULL : "post";
 }
 
-/* L3: the loop is closed as soon as the post has arrived, while its poster may still be on the way
+/* L2: the loop is closed as soon as the post has arrived, while its poster may still be on the way
  * out. */
 static void loop_that_a_post_ends_outlives_the_post(void **state)
 {

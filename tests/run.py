@@ -25,6 +25,7 @@ import time
 
 import builds
 from builds import ASAN, PLAIN, TSAN, VALGRIND
+from targets import boot
 
 # What cmocka and check.py print of a case.
 LINE = re.compile(r'\[( RUN      |       OK |  FAILED  |  ERROR   |  SKIPPED )\] (\S+)$')
@@ -139,12 +140,12 @@ def list_cases(program, build):
     if build.wrapper is None:
         return ['links']
     listed = subprocess.run(command_of(program, build), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8',
                             errors='replace', cwd=builds.FOLDER / build.name,
                             env=environment_of(program, build, ROUSE_TEST_LIST='1'))
     if listed.returncode != 0 or not listed.stdout.split():
         results.add(display(program, 'list'), 'failed',
-                    f'it does not list its cases:\n{listed.stdout}', build)
+                    f'it does not list its cases:\n{listed.stdout}{listed.stderr}', build)
         return []
     return listed.stdout.split()
 
@@ -267,14 +268,15 @@ def run_build(build, programs, began):
     builds.make(build, [test_name(program) for program in programs])
     built = time.monotonic()
     tests = builds.tests_of(build)
-    pool = concurrent.futures.ThreadPoolExecutor(builds.JOBS)
-    begun = []
-    for program in programs:
-        test = tests[test_name(program)]
-        begun.append(pool.submit(run, program._replace(command=test['cmd'],
-                                                       environment=test['env']), build))
-    for done in begun:
-        done.result()
+    with builds.running(build) as build:
+        pool = concurrent.futures.ThreadPoolExecutor(build.jobs)
+        begun = []
+        for program in programs:
+            test = tests[test_name(program)]
+            begun.append(pool.submit(run, program._replace(command=test['cmd'],
+                                                           environment=test['env']), build))
+        for done in begun:
+            done.result()
     progress.clear()
     cases = sum(len(program.cases) for program in programs)
     print(f'{build.name}: {cases} cases; built in {built - began:.0f} s, '
@@ -335,7 +337,7 @@ def main():
             if of_build:
                 (link_build if build.wrapper is None else run_build)(build, of_build, began)
             began = time.monotonic()
-    except builds.Failed as error:
+    except (builds.Failed, boot.Gone) as error:
         results.add(f'build {build.name}', 'failed', str(error), build)
     return results.finish(options.target or 'this machine')
 

@@ -49,19 +49,24 @@ bool subject_guesses(void)
     return backend != NULL && backend->traits & ROUSE_TRAIT_GUESS;
 }
 
-static bool is_kqueue(void)
+static bool is_kqueue(const struct rouse_backend *backend)
 {
-    return subject_backend() != NULL && strcmp(subject_backend()->name, "kqueue") == 0;
+    return backend != NULL && strcmp(backend->name, "kqueue") == 0;
+}
+
+bool subject_emulates(const struct rouse_backend *backend)
+{
+    return is_kqueue(backend) && SUBJECT_KQUEUE_IS_EMULATED;
 }
 
 bool subject_is_emulated(void)
 {
-    return is_kqueue() && SUBJECT_KQUEUE_IS_EMULATED;
+    return subject_emulates(subject_backend());
 }
 
 bool subject_tells_priority(void)
 {
-    return !is_kqueue() || SUBJECT_KQUEUE_HAS_EXCEPT;
+    return !is_kqueue(subject_backend());
 }
 
 static _Thread_local int untrue; /* callbacks, since the turn began */

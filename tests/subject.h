@@ -34,13 +34,13 @@ int subject_turn(struct rouse_loop *loop, int64_t timeout_ns);
 /* Whether it guesses; such a one neither sleeps nor asks the kernel for anything. */
 bool subject_guesses(void);
 
-/* Whether it is kqueue on a system that has none: libkqueue, which is a program over epoll. It
- * keeps descriptors that are closed while a duplicate is open, it opens descriptors of its own and
- * closes them later, in a thread, and it takes locks, so that no signal handler may wake. */
+/* Whether a backend is kqueue on a system that has none: libkqueue, a program over epoll. It keeps
+ * descriptors that are closed while a duplicate is open, makes descriptors of its own and closes
+ * them later, in a thread, takes the errors of sockets, and forgets refusals. */
+bool subject_emulates(const struct rouse_backend *backend);
 bool subject_is_emulated(void);
 
-/* Whether it can tell PRIORITY: kqueue cannot where it has no EVFILT_EXCEPT, on FreeBSD and NetBSD.
- */
+/* Whether it tells PRIORITY, which kqueue does not. */
 bool subject_tells_priority(void);
 
 #endif

@@ -207,11 +207,12 @@ uint32_t world_ready(rouse_fd fd, uint32_t want)
     one.events = (short)((want & ROUSE_READ ? POLLIN : 0) | (want & ROUSE_WRITE ? POLLOUT : 0) |
                          (want & ROUSE_PRIORITY ? POLLPRI : 0));
     poll(&one, 1, 0);
+    bool writes = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY; /* to nobody: the write says so */
     uint32_t ready = (one.revents & POLLIN ? ROUSE_READ : 0u) |
                      (one.revents & POLLPRI ? ROUSE_PRIORITY : 0u) |
                      (one.revents & POLLOUT ? ROUSE_WRITE : 0u) |
                      (one.revents & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) |
-                     (one.revents & POLLHUP ? ROUSE_HANGUP : 0u);
+                     (one.revents & POLLHUP ? (writes ? ROUSE_ERROR : ROUSE_HANGUP) : 0u);
     uint32_t end =
         ready_at_the_end((struct kevent){
             .ident = (uintptr_t)fd, .filter = EVFILT_READ, .flags = EV_ADD | EV_ENABLE}) |

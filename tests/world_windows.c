@@ -97,7 +97,8 @@ static int bytes_in(SOCKET socket)
     return ioctlsocket(socket, FIONREAD, &bytes) < 0 ? 0 : (int)bytes;
 }
 
-/* An end is READ, as an error is, which select(2) says and WSAPoll does not. */
+/* An end is READ, as an error is, which select(2) says and WSAPoll does not; and it is no HANGUP to
+ * who does not ask for it. */
 uint32_t world_ready(rouse_fd fd, uint32_t want)
 {
     short now = poll_one((SOCKET)fd);
@@ -111,7 +112,7 @@ uint32_t world_ready(rouse_fd fd, uint32_t want)
                      (now & POLLWRNORM ? ROUSE_WRITE : 0u) |
                      (now & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) |
                      (now & POLLHUP || ended ? ROUSE_HANGUP : 0u);
-    return ready & (want | ROUSE_ERROR | ROUSE_HANGUP);
+    return ready & (want | ROUSE_ERROR);
 }
 
 void world_await(rouse_fd fd, uint32_t ready)

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <wchar.h>
+#include <winternl.h>
 
 #include "core/winsock.h"
 
@@ -65,7 +67,7 @@ int world_dup2(rouse_fd fd, rouse_fd number)
 int world_inherited(rouse_fd fd)
 {
     DWORD flags;
-    if (!GetHandleInformation((HANDLE)fd, &flags))
+    if (fd % 4 != 0 || !GetHandleInformation((HANDLE)fd, &flags))
         return -EBADF;
     return flags & HANDLE_FLAG_INHERIT ? 1 : 0;
 }
@@ -90,6 +92,18 @@ bool world_blocks(rouse_fd fd)
     return blocks;
 }
 
+/* The C library and the threads have handles too, which come and go as they like. */
+static bool is_descriptor(rouse_fd fd)
+{
+    union {
+        PUBLIC_OBJECT_TYPE_INFORMATION type;
+        char room[1024];
+    } answer = {.room = {0}};
+    NtQueryObject((HANDLE)fd, ObjectTypeInformation, &answer, sizeof answer, NULL);
+    const wchar_t *name = answer.type.TypeName.Buffer;
+    return name != NULL && (wcscmp(name, L"File") == 0 || wcscmp(name, L"IoCompletion") == 0);
+}
+
 /* No number above a gap of this many is used by any case. */
 enum { GAP = 500 };
 
@@ -99,7 +113,7 @@ unsigned world_open_descriptors(void)
     rouse_fd last = 0;
     for (rouse_fd fd = 4; fd < last + 4 * GAP; fd += 4)
         if (world_inherited(fd) >= 0) {
-            count++;
+            count += is_descriptor(fd);
             last = fd;
         }
     return count;
