@@ -47,7 +47,7 @@ struct kqueue_slot {
     uint8_t ready; /* what they are to be told; 0: nothing any more */
     uint8_t held;  /* the directions for which the kernel holds a filter */
     bool in_line;
-    bool known; /* whether it is a socket or not */
+    bool known; /* what it is: a socket, or not */
     bool is_socket;
 };
 
@@ -59,9 +59,9 @@ struct kqueue_state {
     uint32_t slots_capacity;
     uint32_t list_capacity;
     uint32_t queued; /* changes in the list */
-    uint32_t first;  /* slot in the line, and the last; those that did not fit wait in it */
+    uint32_t first;  /* slot in the line, whose end is `last` */
     uint32_t last;
-    uint32_t waiting; /* how many are in it */
+    uint32_t waiting; /* how many slots are in it; those that did not fit into the events */
     int fd;
     pid_t process;
 };
@@ -167,17 +167,15 @@ static int kqueue_open(void *opaque, const struct rouse_setup *setup)
     state->work = setup->work;
     state->process = getpid();
     state->fd = kqueue();
-    if (state->fd < 0) {
-        int error = errno;
-        snprintf(setup->why, setup->why_size, "kqueue: %s", strerror(error));
-        return -error;
-    }
-    fcntl(state->fd, F_SETFD, FD_CLOEXEC);
-    int error = kqueue_grow_list(state, FILTERS + 1);
+    int error = state->fd < 0 ? -errno : kqueue_grow_list(state, FILTERS + 1);
     if (error == 0)
         error = kqueue_hear(state, setup->table);
-    if (error != 0)
-        kqueue_close(state);
+    if (error == 0) {
+        fcntl(state->fd, F_SETFD, FD_CLOEXEC);
+        return 0;
+    }
+    snprintf(setup->why, setup->why_size, "kqueue: %s", strerror(-error));
+    kqueue_close(state);
     return error;
 }
 
@@ -323,27 +321,25 @@ static int kqueue_refusal(const struct kevent *report)
 
 /* The kernel does not hold the filter of this report: it was refused, or FreeBSD has taken it away,
  * as it does at a pipe whose other end is closed (EV_ONESHOT, for which nobody has asked). So none
- * is to stay for its descriptor. If both were refused, the first has said so. */
-static int kqueue_lost(struct kqueue_state *state, const struct kevent *report, uint32_t index,
-                       struct rouse_event *events, int n, int nevents)
+ * is to stay for its descriptor. Returns why it was refused; if both were, the first has said so.
+ */
+static int kqueue_lost(struct kqueue_state *state, const struct kevent *report, uint32_t index)
 {
     struct kqueue_slot *slot = &state->slots[index];
-    uint32_t ready = slot->ready;
     if (slot->held == 0)
-        return n;
+        return 0;
+    uint32_t ready = slot->ready;
     slot->held &= report->filter == EVFILT_READ ? (uint8_t)~ROUSE_READ : (uint8_t)~ROUSE_WRITE;
     kqueue_drop(state, (rouse_fd)report->ident, slot->token);
-    int error = report->flags & EV_ERROR ? kqueue_refusal(report) : 0;
-    if (error != 0 && n < nevents)
-        events[n++] = (struct rouse_event){slot->token, ROUSE_ERROR, error};
-    else if (report->flags & EV_ERROR)
-        kqueue_line_up(state, index, ready | ROUSE_WRITE | ROUSE_ERROR | ROUSE_SPENT);
-    else
+    int error = 0;
+    if (!(report->flags & EV_ERROR))
         kqueue_line_up(state, index, ready | from_kqueue(report, slot->is_socket) | ROUSE_SPENT);
-    return n;
+    else if ((error = kqueue_refusal(report)) == 0)
+        kqueue_line_up(state, index, ready | ROUSE_WRITE | ROUSE_ERROR | ROUSE_SPENT);
+    return error;
 }
 
-/* Lines up what is ready; those that were refused become the first events. */
+/* Lines up what is ready; changes that were refused become the first events. */
 static int kqueue_collect(struct kqueue_state *state, int count, struct rouse_event *events, int n,
                           int nevents)
 {
@@ -354,10 +350,14 @@ static int kqueue_collect(struct kqueue_state *state, int count, struct rouse_ev
         if (whom == NOBODY)
             continue;
         uint32_t index = (uint32_t)(whom - SLOT(0));
+        const struct kqueue_slot *slot = &state->slots[index];
+        int error = 0;
         if (report->flags & (EV_ERROR | EV_ONESHOT))
-            n = kqueue_lost(state, report, index, events, n, nevents);
+            error = kqueue_lost(state, report, index);
         else
-            kqueue_line_up(state, index, from_kqueue(report, state->slots[index].is_socket));
+            kqueue_line_up(state, index, from_kqueue(report, slot->is_socket));
+        if (error != 0 && n < nevents)
+            events[n++] = (struct rouse_event){slot->token, ROUSE_ERROR, error};
     }
     return n;
 }

@@ -21,7 +21,7 @@
 
 #include "support.h"
 
-/* Where there is none (BSD, macOS) hangups and errors of sockets are not told either, or not all. */
+/* Where there is none (BSD, macOS) not all hangups and errors of sockets are told either. */
 #ifndef POLLRDHUP
 #define POLLRDHUP 0
 #endif

@@ -168,7 +168,7 @@ static void closed_through_the_loop_too_late(void **state)
 
 enum { MANY = 200 };
 
-/* A21: half of them at once, behind the back. */
+/* A21, Q5: half of them at once, behind the back. */
 static void a_hundred_closed_behind_the_back(void **state)
 {
     struct rig *rig = *state;

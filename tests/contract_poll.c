@@ -65,7 +65,7 @@ static void priority_that_comes_is_reported_to_who_wants_nothing_else(void **sta
     contract_close(ends);
 }
 
-/* A5: both directions in one event. */
+/* A5, Q11: both directions in one event. */
 static void at_most_one_event_for_a_token(void **state)
 {
     struct bare *bare = *state;

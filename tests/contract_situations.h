@@ -98,10 +98,12 @@ static const struct situation situations[] = {
 
 enum { SITUATIONS = sizeof situations / sizeof situations[0] };
 
-/* What kqueue may tell otherwise, because its kernels do; written down as NetBSD has it. The end on
- * the side that writes is also one's own, so it is no HANGUP, and ends are nothing to who wants
- * PRIORITY. A refused datagram is told by the read alone. */
+/* What kqueue may tell otherwise, because its kernels do; written down as NetBSD and FreeBSD have
+ * it. The end on the side that writes is also one's own, so it is no HANGUP, and ends are nothing
+ * to who wants PRIORITY. A refused datagram is told by the read alone. */
 static const struct situation kqueue_situations[] = {
+    {SITUATION(pipe_reader_empty), {"", "W", "W", ""}}, /* FreeBSD's pipes go both ways */
+    {SITUATION(pipe_reader_with_data), {"R", "W", "RW", ""}},
     {SITUATION(pipe_reader_with_data_and_no_writer), {"RH", "WE", "RWE", ""}},
     {SITUATION(pipe_reader_at_the_end), {"RH", "WE", "RWE", ""}},
     {SITUATION(pipe_writer_without_a_reader), {"RH", "WE", "RWE", ""}},

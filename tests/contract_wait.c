@@ -147,7 +147,7 @@ static void never_returns_early(void **state)
     contract_close(ends);
 }
 
-/* A wait with nothing to wait for but time. */
+/* Q7: a wait with nothing to wait for but time. */
 static void waits_without_descriptors(void **state)
 {
     struct bare *bare = *state;

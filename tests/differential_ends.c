@@ -245,10 +245,20 @@ int end_urgent(struct end *end)
 
 /* ---- Receiving ---------------------------------------------------------------------------- */
 
+/* Whether all data that comes before urgent data has been received; what comes after it could not
+ * be awaited yet. */
+static bool is_at_mark(struct end *end)
+{
+    const struct channel *in = &end_peer(end)->out;
+    return in->urgent && in->received == in->mark;
+}
+
 /* The end of the stream or an error was received: whether that can be. */
 static void check_nothing(struct end *end, ssize_t n)
 {
     const struct end *peer = end_peer(end);
+    if (n == -EAGAIN && is_at_mark(end))
+        return;
     if (n == 0 && !peer->shut && peer->fd >= 0 && !end->lost && !end_flooded(end))
         play_fail(end->play, "a read of end %d returned its end, which has not come",
                   end_number(end));
@@ -296,8 +306,7 @@ ssize_t end_receive(struct end *end, size_t size, bool through_loop)
         check_refused(end, "rouse_read", rouse_read(&end->io, buffer, size));
         return PASSED_OVER;
     }
-    struct channel *in = &end_peer(end)->out;
-    bool at_mark = in->urgent && in->received == in->mark;
+    bool at_mark = is_at_mark(end);
     ssize_t n =
         through_loop ? rouse_read(&end->io, buffer, size) : world_receive(end->fd, buffer, size);
     if (n > (ssize_t)size)
@@ -307,8 +316,11 @@ ssize_t end_receive(struct end *end, size_t size, bool through_loop)
         check_data(end, (size_t)n, size);
     else if (has_data(end))
         check_nothing(end, n);
-    if (at_mark)
-        in->urgent = false; /* the read has gone past it */
+    if (at_mark) {
+        end_peer(end)->out.urgent = false; /* the read has gone past it */
+        if (!end->lost)
+            settle(end_peer(end));
+    }
     if (through_loop)
         oracle_read(end, n, size);
     if (n > 0)

@@ -30,6 +30,7 @@ static void take_pending_wake(void)
 static void wake_pending_at_the_fork_is_told_once_on_either_side(void **state)
 {
     (void)state;
+    child_needed();
     struct player waker;
     player_init(&waker, calls.loop, 'w', NULL);
     CHECK_OK(calls.loop, rouse_hook_start(calls.loop, &waker.hook, ROUSE_ON_WAKE));
@@ -80,6 +81,7 @@ static void look_while_the_parent_is_woken(void)
 static void wakes_after_the_fork_are_each_sides_own(void **state)
 {
     (void)state;
+    child_needed();
     struct player waker;
     player_init(&waker, calls.loop, 'w', NULL);
     CHECK_OK(calls.loop, rouse_hook_start(calls.loop, &waker.hook, ROUSE_ON_WAKE));

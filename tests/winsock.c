@@ -33,7 +33,7 @@ static void close_strangers(HANDLE strangers[KINDS])
         assert_true(CloseHandle(strangers[i]));
 }
 
-/* A18, A19: refused at the start; those that are watched go on, and so does the loop. */
+/* A19, Q8: refused at the start; those that are watched go on, and so does the loop. */
 static void handle_that_is_no_socket_is_refused(void **state)
 {
     struct rig *rig = *state;
@@ -125,27 +125,95 @@ static void handle_of_a_watched_socket_used_for_something_else(void **state)
 }
 
 /* C11: WSAPoll cannot be told not to report the end of what nobody reads, which lasts. Each wait of
- * 10 ms or more is one call, whatever the machine. */
+ * 10 ms or more is one call, whatever the machine; and nobody's place is lost by it. */
 static void end_that_nobody_reads_is_no_spin(void **state)
 {
     if (subject_guesses())
         SKIP("spin never sleeps");
     struct bare *bare = *state;
-    rouse_fd ends[2];
-    contract_pair(WORLD_TCP, ends);
-    MUST(world_fill_connection(ends[0]));
-    MUST(world_shut(ends[1], ROUSE_WRITE));
-    world_await(ends[0], ROUSE_READ | ROUSE_HANGUP);
-    assert_int_equal(bare_change(bare, ends[0], TOKEN(1, 0), 0, ROUSE_WRITE), 0);
+    rouse_fd full[2][2], quiet[2];
+    contract_pair(WORLD_TCP, quiet);
+    for (uint32_t i = 0; i < 2; i++) {
+        contract_pair(WORLD_TCP, full[i]);
+        MUST(world_fill_connection(full[i][0]));
+        MUST(world_shut(full[i][1], ROUSE_WRITE));
+        world_await(full[i][0], ROUSE_READ | ROUSE_HANGUP);
+        assert_int_equal(bare_change(bare, full[i][0], TOKEN(1, i), 0, ROUSE_WRITE), 0);
+    }
+    assert_int_equal(bare_change(bare, quiet[0], TOKEN(1, 2), 0, ROUSE_READ), 0);
+    assert_int_equal(bare_poll(bare, NULL, 0, 1000000), 0);
+    bare_drop(bare, full[0][0], TOKEN(1, 0));
+    contract_close(full[0]);
     int calls = 0;
     for (int64_t begin = world_now(); world_now() - begin < 100000000; calls++)
         assert_int_equal(bare_poll(bare, NULL, 0, 100000000), 0);
     assert_in_range(calls, 1, 11);
-    while (bare_ready(bare, TOKEN(1, 0)) == 0)
-        MUST(world_drain(ends[1]));
-    assert_int_equal(bare_event(bare, TOKEN(1, 0))->ready & ROUSE_WRITE, ROUSE_WRITE);
-    bare_drop(bare, ends[0], TOKEN(1, 0));
-    contract_close(ends);
+    while (bare_ready(bare, TOKEN(1, 1)) == 0)
+        MUST(world_drain(full[1][1]));
+    assert_int_equal(bare_event(bare, TOKEN(1, 1))->ready & ROUSE_WRITE, ROUSE_WRITE);
+    bare_drop(bare, full[1][0], TOKEN(1, 1));
+    contract_close(full[1]);
+    MUST(world_send(quiet[1], "x", 1));
+    assert_int_equal(bare_poll(bare, NULL, 0, -1), 1);
+    assert_int_equal(bare_event(bare, TOKEN(1, 2))->ready, ROUSE_READ);
+    bare_drop(bare, quiet[0], TOKEN(1, 2));
+    contract_close(quiet);
+}
+
+/* E1, E2: told to who reads, too; of select it stands in the third set only. */
+static void refused_connect_is_told_as_long_as_it_lasts(void **state)
+{
+    if (subject_guesses())
+        SKIP("spin asks nobody, so nothing is refused");
+    struct bare *bare = *state;
+    const uint32_t wants[] = {ROUSE_WRITE, ROUSE_READ, ROUSE_READ | ROUSE_WRITE};
+    for (uint32_t i = 0; i < 3; i++) {
+        rouse_fd client;
+        MUST(world_refused(&client));
+        uint32_t ready = bare_change(bare, client, TOKEN(1, i), 0, wants[i]);
+        for (int tries = 0; tries < 1000 && ready == 0; tries++) {
+            bare_poll(bare, NULL, 0, 10000000);
+            ready = bare_ready(bare, TOKEN(1, i));
+        }
+        assert_true(ready & (wants[i] | ROUSE_ERROR));
+        assert_int_equal(bare_ready(bare, TOKEN(1, i)), ready);
+        bare_drop(bare, client, TOKEN(1, i));
+        MUST(world_close(client));
+    }
+}
+
+/* E1, D4: priority data and a failed connect stand in the same set of select; who watches a socket
+ * from before it was connected is told of the one it wants. */
+static void priority_data_is_no_failed_connect(void **state)
+{
+    if (subject_guesses())
+        SKIP("spin reports what it cannot know");
+    struct bare *bare = *state;
+    rouse_fd listener, client, accepted;
+    struct sockaddr_in address;
+    int size = sizeof address;
+    MUST(world_listen(&listener));
+    MUST(world_unconnected(&client));
+    assert_int_equal(bare_change(bare, client, TOKEN(1, 0), 0, ROUSE_READ), 0);
+    assert_int_equal(getsockname((SOCKET)listener, (struct sockaddr *)&address, &size), 0);
+    connect((SOCKET)client, (struct sockaddr *)&address, size); /* goes on by itself */
+    world_await(listener, ROUSE_READ);
+    MUST(world_accept(listener, &accepted));
+    world_await(client, ROUSE_WRITE);
+    MUST(world_priority(accepted, '!'));
+    world_await(client, ROUSE_PRIORITY);
+    assert_int_equal(bare_ready(bare, TOKEN(1, 0)), 0);
+    int64_t begin = world_now();
+    assert_int_equal(bare_poll(bare, NULL, 0, 20000000), 0);
+    assert_true(world_now() - begin >= 20000000); /* nor does it end a wait */
+    assert_int_equal(bare_change(bare, client, TOKEN(1, 0), ROUSE_READ, ROUSE_PRIORITY),
+                     ROUSE_PRIORITY);
+    MUST(world_fill_connection(client));
+    assert_int_equal(bare_change(bare, client, TOKEN(1, 0), ROUSE_PRIORITY, ROUSE_WRITE), 0);
+    bare_drop(bare, client, TOKEN(1, 0));
+    MUST(world_close(client));
+    MUST(world_close(accepted));
+    MUST(world_close(listener));
 }
 
 /* The last case: of the sockets that were open before it, none is left. */
@@ -178,6 +246,8 @@ int main(void)
         RIG(handle_that_is_no_socket_is_refused),
         BARE(backend_refuses_it_too),
         RIG(handle_of_a_watched_socket_used_for_something_else),
+        BARE(refused_connect_is_told_as_long_as_it_lasts),
+        BARE(priority_data_is_no_failed_connect),
         BARE(end_that_nobody_reads_is_no_spin),
         cmocka_unit_test(before_winsock_is_started_nothing_is_a_socket),
     };

@@ -198,6 +198,8 @@ ssize_t world_send(rouse_fd fd, const void *data, size_t size)
 ssize_t world_receive(rouse_fd fd, void *buffer, size_t size)
 {
     int received = recv((SOCKET)fd, buffer, (int)size, 0);
+    if (received < 0 && WSAGetLastError() == WSAEMSGSIZE)
+        return (ssize_t)size; /* the beginning of a datagram */
     return received < 0 ? winsock_error() : received;
 }
 
@@ -267,7 +269,8 @@ int world_priority(rouse_fd fd, char byte)
  * cannot be seen. */
 static void await_end(SOCKET peer)
 {
-    while (bytes_in(peer) == 0 && !(poll_one(peer) & (POLLHUP | POLLERR | POLLNVAL)))
+    const short seen = POLLHUP | POLLERR | POLLNVAL | POLLRDBAND;
+    while (bytes_in(peer) == 0 && !(poll_one(peer) & seen))
         Sleep(1);
 }
 
