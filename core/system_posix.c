@@ -22,6 +22,9 @@
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE, set by kind(), does its work */
 #endif
+#ifndef MSG_NBIO
+#define MSG_NBIO 0 /* without which a BSD's send() waits for room in spite of MSG_DONTWAIT */
+#endif
 
 static int64_t now(void)
 {
@@ -82,8 +85,8 @@ static ssize_t read_some(rouse_fd fd, int kind, void *buffer, size_t size)
 
 static ssize_t write_some(rouse_fd fd, int kind, const void *data, size_t size)
 {
-    ssize_t n =
-        is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, data, size);
+    ssize_t n = is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NBIO | MSG_NOSIGNAL)
+                                : write(fd, data, size);
     return n >= 0 ? n : -errno;
 }
 

@@ -37,7 +37,7 @@ class Measured:
     def counts(self, mode, what):
         """Each divided by how often it was done. Where threads work it is never twice the same."""
         times, *counts = self.costs[mode, what]
-        vary = self.facts.get('threads', ['0']) != ['0']
+        vary = int(self.facts.get('threads', ['0'])[0]) > 0
         return [(about if vary else number)(count / times) for count in counts]
 
 

@@ -114,7 +114,7 @@ def limits_of(backend, one):
     rows = [['descriptors', 'any' if limit == '0' else
              f'below {limit}; from there on `rouse_io_start()` says `-ERANGE`'],
             ['descriptors of its own', *one.facts['descriptors']],
-            ['threads of its own with 50 watchers', *one.facts['threads']],
+            ['threads of its own with 50 watchers', *one.facts.get('threads', ['not counted'])],
             ['traits', ', '.join(one.facts['traits'])],
             ['kinds of descriptors', f'all {there}' if not refused else
               f'{there - sum(map(len, refused.values()))} of {there}']]

@@ -152,7 +152,7 @@ def side_by_side(old, what):
 
 def limits(old, backend):
     one = measured().get(backend)
-    return limits_of(backend, one) if one and 'threads' in one.facts else old
+    return limits_of(backend, one) if one else old
 
 
 MAKERS = {'matrix': matrix, 'costs': costs, 'limits': limits, 'side-by-side': side_by_side,
