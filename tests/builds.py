@@ -36,10 +36,11 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.
 # What it is called, how it is configured, its sanitizer as the compiler names it, the suites of
 # tests/meson.build that are run in it, the environment of the tests, what stands before them, the
 # backends that it cannot run, with the reason, its cross file, the folder of the kernel that is
-# booted for it, and how many programs may run at a time. One without a wrapper, which is None, is
-# only built.
+# booted for it, how many programs may run at a time, and how many times as long as here one may
+# take. One without a wrapper, which is None, is only built.
 Build = collections.namedtuple('Build', 'name options sanitizer suites environment wrapper unable '
-                               'cross kernel jobs', defaults=[{}, None, None, JOBS])
+                               'cross kernel jobs patience',
+                               defaults=[{}, None, None, JOBS, 1])
 PLAIN = Build('plain', [], None, {'program', 'wrapped', 'examples', 'check'}, {}, [])
 ASAN = Build('asan+ubsan', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
                             '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer'],
@@ -57,6 +58,7 @@ VALGRIND = Build('valgrind', [], None, {'program'}, {},
 
 # Of what is run by something that emulates a processor.
 SLOW = {'ROUSE_DIFFERENTIAL_OPERATIONS': '200000'}
+PATIENCE = 5
 
 
 class Failed(Exception):
@@ -117,7 +119,7 @@ def of_target(name):
     if name.startswith('linux-'):
         return [PLAIN._replace(name=name, suites={'program'}, environment=SLOW,
                                kernel=TARGETS / name.replace('linux', 'kernel'),
-                               jobs=min(JOBS, boot.PORTS))]
+                               jobs=min(JOBS, boot.PORTS), patience=PATIENCE)]
     return [cross_build(path) for path in
             sorted([*folder.glob(f'{name}.ini'), *folder.glob(f'{name}-*.ini')])]
 
@@ -135,7 +137,8 @@ def cross_build(path):
         wrapper = []
     libraries = TARGETS / path.stem / 'lib' / 'pkgconfig'
     return Build(path.stem, [f'--cross-file={path}', f'-Dpkg_config_path={libraries}'], None,
-                 {'program', 'examples'}, environment, wrapper, cross=path)
+                 {'program', 'examples'}, environment, wrapper, cross=path,
+                 patience=PATIENCE if wrapper else 1)
 
 
 def make_cmocka(build):

@@ -159,8 +159,8 @@ static void failed_sleep_only_costs_a_turn(void **state)
         assert_int_equal(rouse_turn(loop, -1), 0);
         assert_int_equal(seen.met, 2);
         player_init(&t, loop, 't', NULL);
-        CHECK_OK(loop, rouse_timer_after(loop, &t.timer, 2000000, 0));
         int64_t begun = world_now();
+        CHECK_OK(loop, rouse_timer_after(loop, &t.timer, 2000000, 0));
         kernel_fails(passing[i], 0, 2);
         while (rouse_timer_active(&t.timer))
             CHECK_OK(loop, rouse_turn(loop, -1));

@@ -365,6 +365,7 @@ static void answer_to_somebody_elses_question_is_left_out(void **state)
         assert_int_equal(world_drain(ends[0]), 1);
         quiet_turns(3);
     }
+    assert_int_equal(stage_counters(loop).spurious, 0); /* nor did the loop have to */
 }
 
 /* Q6: and with a real one. */

@@ -160,7 +160,7 @@ def programs_of(build, chosen):
             continue  # that it is not run on another backend is no case
         if suites & build.suites:
             programs.append(Program(name, '' if build.wrapper is None else backend, test['cmd'],
-                                    test['env'], test['timeout'], suites, []))
+                                    test['env'], test['timeout'] * build.patience, suites, []))
     with concurrent.futures.ThreadPoolExecutor(builds.JOBS) as pool:
         listed = pool.map(list_cases, programs, itertools.repeat(build))
     programs = [program._replace(cases=[case for case in cases if chosen(program, case)])

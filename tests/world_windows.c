@@ -267,9 +267,10 @@ int world_priority(rouse_fd fd, char byte)
 
 /* Until the peer has been told that there will be no more; or has so much to read before that it
  * cannot be seen. */
-static void await_end(SOCKET peer)
+static void await_end(struct line *line, int end, SOCKET peer)
 {
     const short seen = POLLHUP | POLLERR | POLLNVAL | POLLRDBAND;
+    line->ended[!end] = true;
     while (bytes_in(peer) == 0 && !(poll_one(peer) & seen))
         Sleep(1);
 }
@@ -282,10 +283,8 @@ int world_shut(rouse_fd fd, uint32_t directions)
     SOCKET peer = other_end(line, end);
     if (shutdown((SOCKET)fd, how) < 0)
         return winsock_error();
-    if (how == SD_RECEIVE || peer == INVALID_SOCKET)
-        return 0;
-    line->ended[!end] = true;
-    await_end(peer);
+    if (how != SD_RECEIVE && peer != INVALID_SOCKET && !line->datagrams)
+        await_end(line, end, peer);
     return 0;
 }
 
@@ -298,8 +297,7 @@ int world_close(rouse_fd fd)
         return CloseHandle((HANDLE)fd) ? 0 : -EBADF;
     if (peer == INVALID_SOCKET || line->datagrams || line->copies[end]-- > 0)
         return 0;
-    line->ended[!end] = true;
-    await_end(peer);
+    await_end(line, end, peer);
     return 0;
 }
 
