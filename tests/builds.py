@@ -186,8 +186,28 @@ def make(build, names=None):
         tests = tests_of(build)
         paths = [os.path.relpath(folder / word, folder)
                  for name in names for word in tests[name]['cmd']]
-        targets = {path for path in paths if path.startswith('tests/')}
+        known = logged(ninja, '-C', str(folder), '-t', 'targets', 'all')
+        targets = set(paths) & {line.split(': ')[0] for line in known.splitlines()}
     logged(*compile_in, *sorted(targets))
+
+
+@contextlib.contextmanager
+def serving(build):
+    """In the block Wine runs, with all that it has running beside programs, if the build needs it.
+    Of itself it comes with a program and goes with the last: one that begins just then fails, and
+    the output of the first has no end before that of the last."""
+    if build.wrapper != ['wine']:
+        yield
+        return
+    quiet = dict.fromkeys(['stdin', 'stdout', 'stderr'], subprocess.DEVNULL)
+    for option in ('-k', '-w'):  # ends what still runs, and waits for its end
+        subprocess.run(['wineserver', option], **quiet)
+    with subprocess.Popen(['wineserver', '-f', '-p'], **quiet) as server:
+        try:
+            subprocess.run([*build.wrapper, 'wineboot'], **quiet)
+            yield
+        finally:
+            server.terminate()
 
 
 @contextlib.contextmanager

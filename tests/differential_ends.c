@@ -150,12 +150,26 @@ static void settle(struct end *end)
     world_await_bytes(peer->fd, (int)((out->urgent ? out->mark : out->sent) - out->received));
 }
 
+/* Whether this world tells of a refused datagram until somebody takes that away. */
+static bool tells_refusals(void)
+{
+    static bool asked, tells;
+    rouse_fd fd;
+    if (!asked) {
+        tells = world_refused_datagram(&fd, false) == 0;
+        if (tells)
+            world_close(fd);
+    }
+    asked = true;
+    return tells;
+}
+
 /* How much of `size` may be sent now; 0: nothing. */
 static size_t allowed(struct end *end, size_t size)
 {
     struct channel *out = &end->out;
     bool tangled = end->play->script->tangled;
-    if (end->kind == WORLD_UDP && end_peer(end)->fd < 0 && !tangled)
+    if (end->kind == WORLD_UDP && end_peer(end)->fd < 0 && !(tangled && tells_refusals()))
         return 0; /* when it is refused, and whether, nobody can know */
     if (has_messages(end->kind)) {
         uint32_t most = end->kind != WORLD_UDP ? MESSAGES : tangled ? UDP_CERTAIN : 1;

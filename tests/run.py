@@ -319,30 +319,33 @@ def main():
     try:
         progress.say(f'building {build.name}')
         builds.make(build)
-        if options.backend:
-            check_backend(options.backend, build)
-        programs = programs_of(build, chosen)
-        progress.clear()
-        if not programs:
-            print('tests/run: no case has that name', file=sys.stderr)
-        if options.list:
-            for program in programs:
-                print('\n'.join(display(program, case) for case in program.cases))
-            return 0 if programs else 1
-        for build in wanted:
-            of_build = [program for program in programs if program.suites & build.suites]
-            for backend in {program.backend for program in of_build} & set(build.unable):
-                results.add(f'{backend} with {build.name}', 'skipped', build.unable[backend], build)
-                of_build = [program for program in of_build if program.backend != backend]
-            if of_build:
-                (link_build if build.wrapper is None else run_build)(build, of_build, began)
-            began = time.monotonic()
+        with builds.serving(build):
+            if options.backend:
+                check_backend(options.backend, build)
+            programs = programs_of(build, chosen)
+            progress.clear()
+            if not programs:
+                print('tests/run: no case has that name', file=sys.stderr)
+            if options.list:
+                for program in programs:
+                    print('\n'.join(display(program, case) for case in program.cases))
+                return 0 if programs else 1
+            for build in wanted:
+                of_build = [program for program in programs if program.suites & build.suites]
+                for backend in {program.backend for program in of_build} & set(build.unable):
+                    results.add(f'{backend} with {build.name}', 'skipped',
+                                build.unable[backend], build)
+                    of_build = [program for program in of_build if program.backend != backend]
+                if of_build:
+                    (link_build if build.wrapper is None else run_build)(build, of_build, began)
+                began = time.monotonic()
     except (builds.Failed, boot.Gone) as error:
         results.add(f'build {build.name}', 'failed', str(error), build)
     return results.finish(options.target or 'this machine')
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it runs too
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ static struct line {
     int copies[2]; /* to close an end that has some does not end the line */
     bool ended[2]; /* what this end reads has an end */
     bool datagrams;
+    bool hidden[2]; /* what this end sends may lie behind priority data, or wait for room */
 } lines[2][65536];
 
 static struct line *line_at(SOCKET socket, unsigned port)
@@ -51,12 +52,15 @@ static struct line *line_of(SOCKET socket, int *end)
     return NULL;
 }
 
-/* The other end, if it is open. */
+/* The other end, if it is open and its number is not that of another line by now. */
 static SOCKET other_end(const struct line *line, int end)
 {
-    if (line == NULL || world_port(line->ends[!end], getpeername) != line->ports[end])
+    if (line == NULL)
         return INVALID_SOCKET;
-    return line->ends[!end];
+    SOCKET other = line->ends[!end];
+    bool open = world_port(other, getsockname) == line->ports[!end] &&
+                world_port(other, getpeername) == line->ports[end];
+    return open ? other : INVALID_SOCKET;
 }
 
 static SOCKET peer_of(SOCKET socket)
@@ -97,21 +101,29 @@ static int bytes_in(SOCKET socket)
     return ioctlsocket(socket, FIONREAD, &bytes) < 0 ? 0 : (int)bytes;
 }
 
+/* Whether what an end reads has an end, as far as this world itself has seen to it. */
+static bool is_over(SOCKET socket)
+{
+    int end;
+    const struct line *line = line_of(socket, &end);
+    if (line == NULL || line->datagrams)
+        return false;
+    return line->ended[end] || (line->copies[!end] == 0 && other_end(line, end) == INVALID_SOCKET);
+}
+
 /* An end is READ, as an error is, which select(2) says and WSAPoll does not; and it is no HANGUP to
- * who does not ask for it. */
+ * who does not ask for it. Behind data it may not be told. */
 uint32_t world_ready(rouse_fd fd, uint32_t want)
 {
     short now = poll_one((SOCKET)fd);
     if (!(now & POLLRDBAND) && is_exceptional((SOCKET)fd))
         now |= POLLERR;
-    int end;
-    struct line *line = line_of((SOCKET)fd, &end);
-    bool ended = line != NULL && line->ended[end];
-    uint32_t ready = (now & (POLLRDNORM | POLLHUP | POLLERR) || ended ? ROUSE_READ : 0u) |
-                     (now & POLLRDBAND ? ROUSE_PRIORITY : 0u) |
-                     (now & POLLWRNORM ? ROUSE_WRITE : 0u) |
-                     (now & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) |
-                     (now & POLLHUP || ended ? ROUSE_HANGUP : 0u);
+    if (now & POLLRDNORM && want & ROUSE_HANGUP && is_over((SOCKET)fd))
+        now |= POLLHUP;
+    uint32_t ready =
+        (now & (POLLRDNORM | POLLHUP | POLLERR) ? ROUSE_READ : 0u) |
+        (now & POLLRDBAND ? ROUSE_PRIORITY : 0u) | (now & POLLWRNORM ? ROUSE_WRITE : 0u) |
+        (now & (POLLERR | POLLNVAL) ? ROUSE_ERROR : 0u) | (now & POLLHUP ? ROUSE_HANGUP : 0u);
     return ready & (want | ROUSE_ERROR);
 }
 
@@ -174,25 +186,19 @@ int world_pair(enum world_kind kind, rouse_fd ends[2])
 
 enum { PROMPT = 4096 }; /* so much has room everywhere */
 
-/* Priority data hides from FIONREAD what is behind it. */
-static bool can_await(SOCKET peer, int bytes)
-{
-    return peer != INVALID_SOCKET && bytes <= PROMPT && !(poll_one(peer) & POLLRDBAND);
-}
-
 ssize_t world_send(rouse_fd fd, const void *data, size_t size)
 {
     int end;
-    const struct line *line = line_of((SOCKET)fd, &end);
+    struct line *line = line_of((SOCKET)fd, &end);
     SOCKET peer = other_end(line, end);
     int before = peer != INVALID_SOCKET ? bytes_in(peer) : 0;
     int sent = send((SOCKET)fd, data, (int)size, 0);
-    if (sent < 0)
-        return winsock_error();
-    int after = before > 0 && line != NULL && line->datagrams ? before : before + sent;
-    if (can_await(peer, after))
-        world_await_bytes((rouse_fd)peer, after);
-    return sent;
+    int error = winsock_error();
+    if (peer != INVALID_SOCKET && !line->datagrams)
+        line->hidden[end] |= before + sent > PROMPT || sent < 0;
+    if (sent >= 0 && peer != INVALID_SOCKET && !line->hidden[end])
+        world_await_bytes((rouse_fd)peer, before > 0 && line->datagrams ? before : before + sent);
+    return sent < 0 ? error : sent;
 }
 
 ssize_t world_receive(rouse_fd fd, void *buffer, size_t size)
@@ -250,18 +256,26 @@ int world_fill_connection(rouse_fd fd)
 ssize_t world_drain(rouse_fd fd)
 {
     static char sink[65536];
-    SOCKET peer = peer_of((SOCKET)fd);
+    int end;
+    struct line *line = line_of((SOCKET)fd, &end);
+    SOCKET peer = other_end(line, end);
     ssize_t total = 0;
     ssize_t received;
     do {
         while ((received = world_receive(fd, sink, sizeof sink)) > 0)
             total += received;
     } while (received == -EAGAIN && peer != INVALID_SOCKET && poll_one(peer) == 0);
+    if (line != NULL)
+        line->hidden[!end] = false;
     return total;
 }
 
 int world_priority(rouse_fd fd, char byte)
 {
+    int end;
+    struct line *line = line_of((SOCKET)fd, &end);
+    if (line != NULL)
+        line->hidden[end] = true;
     return send((SOCKET)fd, &byte, 1, MSG_OOB) < 0 ? winsock_error() : 0;
 }
 
