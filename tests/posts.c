@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #define _POSIX_C_SOURCE 200809L
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "gate.h"
@@ -106,6 +107,8 @@ static void *post_one_again_and_again(void *argument)
         int error = rouse_post(loop, &repeater->task);
         if (error != 0 && error != -EALREADY)
             return "post";
+        if (error == -EALREADY)
+            sched_yield(); /* to the loop, which has not come to it */
         repeater->posted += error == 0;
     }
     atomic_fetch_add(&repeaters_done, 1);
