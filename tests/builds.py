@@ -57,7 +57,7 @@ VALGRIND = Build('valgrind', [], None, {'program'}, {},
 
 
 # Of what is run by something that emulates a processor.
-SLOW = {'ROUSE_DIFFERENTIAL_OPERATIONS': '200000'}
+SLOW = {'ROUSE_DIFFERENTIAL_OPERATIONS': '100000'}
 PATIENCE = 5
 
 
@@ -199,15 +199,18 @@ def serving(build):
     if build.wrapper != ['wine']:
         yield
         return
-    quiet = dict.fromkeys(['stdin', 'stdout', 'stderr'], subprocess.DEVNULL)
-    for option in ('-k', '-w'):  # ends what still runs, and waits for its end
-        subprocess.run(['wineserver', option], **quiet)
-    with subprocess.Popen(['wineserver', '-f', '-p'], **quiet) as server:
-        try:
-            subprocess.run([*build.wrapper, 'wineboot'], **quiet)
-            yield
-        finally:
-            server.terminate()
+
+    def quietly(*command):
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    quietly('wineserver', '-k')  # ends what was left running
+    quietly('wineserver', '-p')
+    try:
+        quietly(*build.wrapper, 'wineboot')
+        yield
+    finally:
+        quietly('wineserver', '-k')
 
 
 @contextlib.contextmanager

@@ -106,6 +106,7 @@ def say_count(count):
 progress = Progress()
 results = Results()
 alive = set()  # the processes of the tests, each the leader of its group
+interrupted = threading.Event()
 
 
 def test_name(program):
@@ -218,6 +219,8 @@ def run_once(program, build, cases):
     """Runs these cases in one process; returns those that are to be run again without the one that
     ended it."""
     text, ended = execute(program, build, cases)
+    if interrupted.is_set():
+        return []
     told, running, log = parse(text)
     for case in [case for case in cases if case in told]:
         state, case_log = told[case]
@@ -242,7 +245,7 @@ def run_once(program, build, cases):
 
 def run(program, build):
     left = [case for case in program.cases if display(program, case) not in results.hung]
-    while left:
+    while left and not interrupted.is_set():
         progress.say(f'{build.name}: {display(program, left[0])}')
         left = run_once(program, build, left)
 
@@ -275,8 +278,14 @@ def run_build(build, programs, began):
             test = tests[test_name(program)]
             begun.append(pool.submit(run, program._replace(command=test['cmd'],
                                                            environment=test['env']), build))
-        for done in begun:
-            done.result()
+        try:
+            for done in begun:
+                done.result()
+        except KeyboardInterrupt:  # ends the programs before what they run upon
+            interrupted.set()
+            for process in list(alive):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
     progress.clear()
     cases = sum(len(program.cases) for program in programs)
     print(f'{build.name}: {cases} cases; built in {built - began:.0f} s, '
@@ -349,7 +358,5 @@ if __name__ == '__main__':
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        for process in list(alive):
-            os.killpg(process.pid, signal.SIGKILL)
         progress.clear()
-        os._exit(130)  # without waiting for the threads, which would start the next program
+        os._exit(130)  # without waiting for the threads

@@ -229,7 +229,9 @@ static ssize_t fill(SOCKET socket)
 /* What was sent makes room when it arrives, so it is full when nothing more fits or arrives. */
 ssize_t world_fill(rouse_fd fd)
 {
-    SOCKET peer = peer_of((SOCKET)fd);
+    int end;
+    struct line *line = line_of((SOCKET)fd, &end);
+    SOCKET peer = other_end(line, end);
     ssize_t total = 0;
     int before = -1;
     for (int same = 0; same < 20; same++) {
@@ -243,6 +245,8 @@ ssize_t world_fill(rouse_fd fd)
         before = bytes;
         Sleep(1);
     }
+    if (line != NULL)
+        line->hidden[end] = true;
     return total;
 }
 
