@@ -57,7 +57,12 @@ void notifier_silence(const rouse_fd fds[2])
         ;
 }
 
+/* Also while another thread rings a send may say that it would block (Wine), though there is room:
+ * it is tried again, unless there is something to be read. */
 void notifier_ring(const rouse_fd fds[2])
 {
-    send((SOCKET)fds[1], "", 0, 0);
+    char byte;
+    while (send((SOCKET)fds[1], "", 0, 0) < 0 && WSAGetLastError() == WSAEWOULDBLOCK &&
+           recv((SOCKET)fds[0], &byte, sizeof byte, MSG_PEEK) < 0)
+        system_yield();
 }

@@ -359,4 +359,5 @@ if __name__ == '__main__':
         sys.exit(main())
     except KeyboardInterrupt:
         progress.clear()
+        print('tests/run: interrupted', file=sys.stderr)
         os._exit(130)  # without waiting for the threads

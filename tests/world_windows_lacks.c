@@ -1,7 +1,7 @@
 /*
- * What the world of Windows does not have, or not so that it could be watched: pipes, files,
- * terminals, signals and children; refusals of a datagram that wait to be told; limits; and a call
- * that does not block on a socket that does.
+ * What the world of Windows does not have, or not so that it could be watched, and others have:
+ * files and named pipes, refusals of a datagram that wait to be told, limits, signals that
+ * interrupt, and a call that does not block on a socket that does.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,19 +9,7 @@
 
 #include "world.h"
 
-int world_packets(rouse_fd ends[2])
-{
-    (void)ends;
-    return -ENOTSUP;
-}
-
 int world_file(rouse_fd *fd)
-{
-    (void)fd;
-    return -ENOTSUP;
-}
-
-int world_memory_file(rouse_fd *fd)
 {
     (void)fd;
     return -ENOTSUP;
@@ -45,12 +33,6 @@ int world_random(rouse_fd *fd)
     return -ENOTSUP;
 }
 
-int world_mounts(rouse_fd *fd)
-{
-    (void)fd;
-    return -ENOTSUP;
-}
-
 int world_directory(rouse_fd *fd)
 {
     (void)fd;
@@ -68,48 +50,6 @@ int world_fifo(rouse_fd *fd, bool visited)
 {
     (void)fd;
     (void)visited;
-    return -ENOTSUP;
-}
-
-int world_eventfd(rouse_fd *fd)
-{
-    (void)fd;
-    return -ENOTSUP;
-}
-
-int world_timerfd(rouse_fd *fd, bool expired)
-{
-    (void)fd;
-    (void)expired;
-    return -ENOTSUP;
-}
-
-int world_signalfd(rouse_fd *fd)
-{
-    (void)fd;
-    return -ENOTSUP;
-}
-
-int world_signal(void)
-{
-    return -ENOTSUP;
-}
-
-int world_signal_thread(void)
-{
-    return -ENOTSUP;
-}
-
-int world_inotify(rouse_fd *fd)
-{
-    (void)fd;
-    return -ENOTSUP;
-}
-
-int world_pidfd(rouse_fd *fd, enum world_process process)
-{
-    (void)fd;
-    (void)process;
     return -ENOTSUP;
 }
 
@@ -152,11 +92,6 @@ int world_limit_descriptors(long limit, long *before)
 {
     (void)limit;
     (void)before;
-    return -ENOTSUP;
-}
-
-int world_threads(void)
-{
     return -ENOTSUP;
 }
 
