@@ -17,9 +17,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <string.h>
 
-#include "support.h"
+#include "dense.h"
 
 /* Where there is none (BSD, macOS) not all hangups and errors of sockets are told either. */
 #ifndef POLLRDHUP
@@ -27,15 +26,8 @@
 #endif
 
 struct poll_state {
-    struct rouse_allocator allocator;
     struct rouse_work *work;
-    struct pollfd *entries; /* dense: what the kernel is handed */
-    uint64_t *tokens;       /* beside them */
-    uint32_t *places;       /* by slot: where its entry is, plus 1 */
-    uint32_t entries_capacity;
-    uint32_t tokens_capacity;
-    uint32_t places_capacity;
-    uint32_t count;
+    struct dense watched; /* its entries are what the kernel is handed */
     uint32_t next; /* where the walk begins, so that nobody starves behind a full array of events */
 };
 
@@ -57,75 +49,37 @@ static uint32_t from_poll(short ready)
 static int poll_open(void *opaque, const struct rouse_setup *setup)
 {
     struct poll_state *state = opaque;
-    state->allocator = setup->allocator;
     state->work = setup->work;
+    state->watched = (struct dense){.allocator = setup->allocator, .size = sizeof(struct pollfd)};
     return 0;
 }
 
 static void poll_close(void *opaque)
 {
     struct poll_state *state = opaque;
-    memory_free(&state->allocator, state->entries,
-                state->entries_capacity * sizeof *state->entries);
-    memory_free(&state->allocator, state->tokens, state->tokens_capacity * sizeof *state->tokens);
-    memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
+    dense_free(&state->watched);
 }
 
-/* The last entry moves into the gap. There is none if the kernel was found to hold nothing, and not
- * even a place if the change was refused for want of memory. */
 static void poll_drop(void *opaque, rouse_fd fd, uint64_t token)
 {
     (void)fd;
     struct poll_state *state = opaque;
-    if (ROUSE_SLOT(token) >= state->places_capacity || state->places[ROUSE_SLOT(token)] == 0)
-        return;
-    uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
-    uint32_t last = --state->count;
-    state->entries[place] = state->entries[last];
-    state->tokens[place] = state->tokens[last];
-    state->places[ROUSE_SLOT(state->tokens[place])] = place + 1;
-    state->places[ROUSE_SLOT(token)] = 0;
-}
-
-static int poll_grow(struct poll_state *state, uint32_t slot)
-{
-    void *entries = state->entries;
-    void *tokens = state->tokens;
-    void *places = state->places;
-    uint32_t old = state->places_capacity;
-    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity, state->count + 1,
-                            sizeof *state->entries);
-    state->entries = entries;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &tokens, &state->tokens_capacity, state->count + 1,
-                            sizeof *state->tokens);
-    state->tokens = tokens;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &places, &state->places_capacity, slot + 1,
-                            sizeof *state->places);
-    state->places = places;
-    if (state->places_capacity > old)
-        memset(state->places + old, 0, (state->places_capacity - old) * sizeof *state->places);
-    return error;
+    dense_remove(&state->watched, token);
 }
 
 static int poll_apply(void *opaque, const struct rouse_change *change)
 {
     struct poll_state *state = opaque;
-    uint32_t slot = ROUSE_SLOT(change->token);
     if (change->want == 0) {
         poll_drop(state, change->fd, change->token);
         return 0;
     }
-    if (change->had == 0 || state->places[slot] == 0) {
-        int error = poll_grow(state, slot);
-        if (error != 0)
-            return error;
-        state->places[slot] = ++state->count;
-    }
-    uint32_t place = state->places[slot] - 1;
-    state->entries[place] = (struct pollfd){.fd = change->fd, .events = to_poll(change->want)};
-    state->tokens[place] = change->token;
+    uint32_t place;
+    int error = dense_place(&state->watched, change->token, &place);
+    if (error != 0)
+        return error;
+    struct pollfd *entries = state->watched.entries;
+    entries[place] = (struct pollfd){.fd = change->fd, .events = to_poll(change->want)};
     return 0;
 }
 
@@ -133,8 +87,8 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
  * found. */
 static int poll_collect(struct poll_state *state, int left, struct rouse_event *events, int nevents)
 {
-    const struct pollfd *entries = state->entries;
-    uint32_t count = state->count;
+    const struct pollfd *entries = state->watched.entries;
+    uint32_t count = state->watched.count;
     uint32_t start = state->next < count ? state->next : 0;
     uint32_t place = start;
     int closed = 0;
@@ -144,7 +98,7 @@ static int poll_collect(struct poll_state *state, int left, struct rouse_event *
             place = place + 1 < count ? place + 1 : 0;
         bool gone = entries[place].revents & POLLNVAL;
         uint32_t ready = gone ? (uint32_t)ROUSE_ERROR : from_poll(entries[place].revents);
-        events[n++] = (struct rouse_event){state->tokens[place], ready, gone ? -EBADF : 0};
+        events[n++] = (struct rouse_event){state->watched.tokens[place], ready, gone ? -EBADF : 0};
         closed += gone;
         place = place + 1 < count ? place + 1 : 0;
     }
@@ -166,22 +120,24 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
         return support_apply(state, poll_apply, poll_poll, changes, nchanges, events, nevents,
                              timeout_ns);
 
+    struct pollfd *entries = state->watched.entries;
+    uint32_t count = state->watched.count;
 #if ROUSE_HAVE_PPOLL
     struct timespec timeout = support_timespec(timeout_ns);
-    int n = ppoll(state->entries, state->count, timeout_ns < 0 ? NULL : &timeout, NULL);
+    int n = ppoll(entries, count, timeout_ns < 0 ? NULL : &timeout, NULL);
 #else
-    int n = poll(state->entries, state->count, (int)support_round_up(timeout_ns, 1000000, INT_MAX));
+    int n = poll(entries, count, (int)support_round_up(timeout_ns, 1000000, INT_MAX));
 #endif
 
-    uint64_t bytes = (uint64_t)state->count * sizeof *state->entries;
+    uint64_t bytes = (uint64_t)count * sizeof *entries;
     state->work->system_calls++;
-    state->work->descriptors += state->count;
+    state->work->descriptors += count;
     state->work->bytes_in += bytes;
     if (n < 0 && errno != EINTR)
         return -errno;
     if (n <= 0)
         return 0;
-    state->work->bytes_out += (uint64_t)state->count * sizeof state->entries->revents;
+    state->work->bytes_out += (uint64_t)count * sizeof entries->revents;
     return poll_collect(state, n, events, nevents);
 }
 

@@ -18,20 +18,12 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
-#include "support.h"
+#include "dense.h"
 
 struct poll_state {
-    struct rouse_allocator allocator;
     struct rouse_work *work;
-    WSAPOLLFD *entries; /* dense: what the kernel is handed */
-    uint64_t *tokens;   /* beside them */
-    uint32_t *places;   /* by slot: where its entry is, plus 1 */
-    uint32_t entries_capacity;
-    uint32_t tokens_capacity;
-    uint32_t places_capacity;
-    uint32_t count;
+    struct dense watched; /* its entries are what the kernel is handed */
     uint32_t next; /* where the walk begins, so that nobody starves behind a full array of events */
 };
 
@@ -56,62 +48,27 @@ static uint32_t from_poll(const WSAPOLLFD *entry)
 static int poll_open(void *opaque, const struct rouse_setup *setup)
 {
     struct poll_state *state = opaque;
-    state->allocator = setup->allocator;
     state->work = setup->work;
+    state->watched = (struct dense){.allocator = setup->allocator, .size = sizeof(WSAPOLLFD)};
     return 0;
 }
 
 static void poll_close(void *opaque)
 {
     struct poll_state *state = opaque;
-    memory_free(&state->allocator, state->entries,
-                state->entries_capacity * sizeof *state->entries);
-    memory_free(&state->allocator, state->tokens, state->tokens_capacity * sizeof *state->tokens);
-    memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
+    dense_free(&state->watched);
 }
 
-/* The last entry moves into the gap. There is none if the kernel was found to hold nothing, and not
- * even a place if the change was refused for want of memory. */
 static void poll_drop(void *opaque, rouse_fd fd, uint64_t token)
 {
     (void)fd;
     struct poll_state *state = opaque;
-    if (ROUSE_SLOT(token) >= state->places_capacity || state->places[ROUSE_SLOT(token)] == 0)
-        return;
-    uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
-    uint32_t last = --state->count;
-    state->entries[place] = state->entries[last];
-    state->tokens[place] = state->tokens[last];
-    state->places[ROUSE_SLOT(state->tokens[place])] = place + 1;
-    state->places[ROUSE_SLOT(token)] = 0;
-}
-
-static int poll_grow(struct poll_state *state, uint32_t slot)
-{
-    void *entries = state->entries;
-    void *tokens = state->tokens;
-    void *places = state->places;
-    uint32_t old = state->places_capacity;
-    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity, state->count + 1,
-                            sizeof *state->entries);
-    state->entries = entries;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &tokens, &state->tokens_capacity, state->count + 1,
-                            sizeof *state->tokens);
-    state->tokens = tokens;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &places, &state->places_capacity, slot + 1,
-                            sizeof *state->places);
-    state->places = places;
-    if (state->places_capacity > old)
-        memset(state->places + old, 0, (state->places_capacity - old) * sizeof *state->places);
-    return error;
+    dense_remove(&state->watched, token);
 }
 
 static int poll_apply(void *opaque, const struct rouse_change *change)
 {
     struct poll_state *state = opaque;
-    uint32_t slot = ROUSE_SLOT(change->token);
     if (change->want == 0) {
         poll_drop(state, change->fd, change->token);
         return 0;
@@ -122,15 +79,12 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
         poll_drop(state, change->fd, change->token);
         return winsock_no_socket(change->fd);
     }
-    if (change->had == 0 || state->places[slot] == 0) {
-        int error = poll_grow(state, slot);
-        if (error != 0)
-            return error;
-        state->places[slot] = ++state->count;
-    }
-    uint32_t place = state->places[slot] - 1;
-    state->entries[place] = (WSAPOLLFD){.fd = (SOCKET)change->fd, .events = to_poll(change->want)};
-    state->tokens[place] = change->token;
+    uint32_t place;
+    int error = dense_place(&state->watched, change->token, &place);
+    if (error != 0)
+        return error;
+    WSAPOLLFD *entries = state->watched.entries;
+    entries[place] = (WSAPOLLFD){.fd = (SOCKET)change->fd, .events = to_poll(change->want)};
     return 0;
 }
 
@@ -139,16 +93,18 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
 static int poll_collect(struct poll_state *state, uint32_t count, struct rouse_event *events,
                         int nevents)
 {
+    const WSAPOLLFD *entries = state->watched.entries;
     uint32_t place = state->next < count ? state->next : 0;
     uint32_t left = count;
     int closed = 0;
     int n = 0;
     for (; left > 0 && n < nevents; left--) {
-        const WSAPOLLFD *entry = &state->entries[place];
+        const WSAPOLLFD *entry = &entries[place];
         bool gone = entry->revents & POLLNVAL;
         uint32_t ready = gone ? (uint32_t)ROUSE_ERROR : from_poll(entry);
         if (ready != 0)
-            events[n++] = (struct rouse_event){state->tokens[place], ready, gone ? -EBADF : 0};
+            events[n++] =
+                (struct rouse_event){state->watched.tokens[place], ready, gone ? -EBADF : 0};
         closed += gone;
         place = place + 1 < count ? place + 1 : 0;
     }
@@ -164,39 +120,41 @@ static int poll_collect(struct poll_state *state, uint32_t count, struct rouse_e
 
 static int poll_wait(struct poll_state *state, uint32_t count, int ms)
 {
+    WSAPOLLFD *entries = state->watched.entries;
     state->work->system_calls++;
     if (count == 0) {
         SleepEx((DWORD)ms, TRUE); /* -1 is INFINITE */
         return 0;
     }
-    int n = WSAPoll(state->entries, count, ms);
+    int n = WSAPoll(entries, count, ms);
     state->work->descriptors += count;
-    state->work->bytes_in += (uint64_t)count * sizeof *state->entries;
+    state->work->bytes_in += (uint64_t)count * sizeof *entries;
     if (n > 0)
-        state->work->bytes_out += (uint64_t)count * sizeof state->entries->revents;
+        state->work->bytes_out += (uint64_t)count * sizeof entries->revents;
     if (n >= 0)
         return n;
     int error = winsock_error();
-    bool none_is_open = error == -ENOTSOCK && (state->entries->revents & POLLNVAL);
+    bool none_is_open = error == -ENOTSOCK && (entries->revents & POLLNVAL);
     return none_is_open ? (int)count : error;
 }
 
 /* Moves entries that are ready behind the others, and returns how many are before them. */
-static uint32_t poll_set_aside(struct poll_state *state)
+static uint32_t poll_set_aside(struct dense *watched)
 {
-    uint32_t others = state->count;
+    WSAPOLLFD *entries = watched->entries;
+    uint32_t others = watched->count;
     for (uint32_t place = others; place-- > 0;) {
-        if (state->entries[place].revents == 0)
+        if (entries[place].revents == 0)
             continue;
-        WSAPOLLFD entry = state->entries[place];
-        uint64_t token = state->tokens[place];
+        WSAPOLLFD entry = entries[place];
+        uint64_t token = watched->tokens[place];
         others--;
-        state->entries[place] = state->entries[others];
-        state->tokens[place] = state->tokens[others];
-        state->places[ROUSE_SLOT(state->tokens[place])] = place + 1;
-        state->entries[others] = entry;
-        state->tokens[others] = token;
-        state->places[ROUSE_SLOT(token)] = others + 1;
+        entries[place] = entries[others];
+        watched->tokens[place] = watched->tokens[others];
+        watched->places[ROUSE_SLOT(watched->tokens[place])] = place + 1;
+        entries[others] = entry;
+        watched->tokens[others] = token;
+        watched->places[ROUSE_SLOT(token)] = others + 1;
     }
     return others;
 }
@@ -213,14 +171,14 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
                              timeout_ns);
 
     int ms = (int)support_round_up(timeout_ns, 1000000, INT_MAX);
-    int n = poll_wait(state, state->count, ms);
+    int n = poll_wait(state, state->watched.count, ms);
     if (n <= 0)
         return n;
-    n = poll_collect(state, state->count, events, nevents);
+    n = poll_collect(state, state->watched.count, events, nevents);
     if (n > 0 || ms == 0)
         return n;
     /* Only hangups that nobody wants to know of, which would end each wait at once. */
-    uint32_t others = poll_set_aside(state);
+    uint32_t others = poll_set_aside(&state->watched);
     n = poll_wait(state, others, ms < 0 || ms > ASIDE ? ASIDE : ms);
     return n > 0 ? poll_collect(state, others, events, nevents) : n;
 }

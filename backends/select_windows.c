@@ -19,9 +19,8 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
-#include "support.h"
+#include "dense.h"
 
 enum { READABLE, WRITABLE, EXCEPTIONAL, SETS };
 
@@ -33,22 +32,16 @@ struct socket_set {
 
 struct watched {
     SOCKET socket;
-    uint64_t token;
     uint8_t want;
     uint8_t answer;  /* a bit for each set that the last answer has it in */
     bool connecting; /* it was not connected when it was last looked at: a connect may still fail */
 };
 
 struct select_state {
-    struct rouse_allocator allocator;
     struct rouse_work *work;
-    struct watched *entries; /* dense */
-    uint32_t *places;        /* by slot: where its entry is, plus 1 */
-    SOCKET *sets;            /* the three behind one another, each with room for all entries */
-    uint32_t entries_capacity;
-    uint32_t places_capacity;
+    struct dense watched;
+    SOCKET *sets;           /* the three behind one another, each with room for all entries */
     uint32_t sets_capacity; /* of each: the first place is that of its count */
-    uint32_t count;
     uint32_t next; /* where the walk begins, so that nobody starves behind a full array of events */
 };
 
@@ -94,61 +87,29 @@ static uint32_t from_select(struct select_state *state, struct watched *entry)
 static int select_open(void *opaque, const struct rouse_setup *setup)
 {
     struct select_state *state = opaque;
-    state->allocator = setup->allocator;
     state->work = setup->work;
+    state->watched = (struct dense){.allocator = setup->allocator, .size = sizeof(struct watched)};
     return 0;
 }
 
 static void select_close(void *opaque)
 {
     struct select_state *state = opaque;
-    memory_free(&state->allocator, state->entries,
-                state->entries_capacity * sizeof *state->entries);
-    memory_free(&state->allocator, state->places, state->places_capacity * sizeof *state->places);
-    memory_free(&state->allocator, state->sets,
+    memory_free(&state->watched.allocator, state->sets,
                 (size_t)state->sets_capacity * SETS * sizeof *state->sets);
+    dense_free(&state->watched);
 }
 
-/* The last entry moves into the gap. There is none if the kernel was found to hold nothing, and not
- * even a place if the change was refused for want of memory. */
 static void select_drop(void *opaque, rouse_fd fd, uint64_t token)
 {
     (void)fd;
     struct select_state *state = opaque;
-    if (ROUSE_SLOT(token) >= state->places_capacity || state->places[ROUSE_SLOT(token)] == 0)
-        return;
-    uint32_t place = state->places[ROUSE_SLOT(token)] - 1;
-    state->entries[place] = state->entries[--state->count];
-    state->places[ROUSE_SLOT(state->entries[place].token)] = place + 1;
-    state->places[ROUSE_SLOT(token)] = 0;
-}
-
-static int select_grow(struct select_state *state, uint32_t slot)
-{
-    void *entries = state->entries;
-    void *places = state->places;
-    void *sets = state->sets;
-    uint32_t old = state->places_capacity;
-    int error = memory_grow(&state->allocator, &entries, &state->entries_capacity, state->count + 1,
-                            sizeof *state->entries);
-    state->entries = entries;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &sets, &state->sets_capacity, state->count + 2,
-                            SETS * sizeof *state->sets);
-    state->sets = sets;
-    if (error == 0)
-        error = memory_grow(&state->allocator, &places, &state->places_capacity, slot + 1,
-                            sizeof *state->places);
-    state->places = places;
-    if (state->places_capacity > old)
-        memset(state->places + old, 0, (state->places_capacity - old) * sizeof *state->places);
-    return error;
+    dense_remove(&state->watched, token);
 }
 
 static int select_apply(void *opaque, const struct rouse_change *change)
 {
     struct select_state *state = opaque;
-    uint32_t slot = ROUSE_SLOT(change->token);
     if (change->want == 0) {
         select_drop(state, change->fd, change->token);
         return 0;
@@ -158,15 +119,20 @@ static int select_apply(void *opaque, const struct rouse_change *change)
         select_drop(state, change->fd, change->token);
         return winsock_no_socket(change->fd);
     }
-    if (change->had == 0 || state->places[slot] == 0) {
-        int error = select_grow(state, slot);
-        if (error != 0)
-            return error;
-        state->places[slot] = ++state->count;
+    void *sets = state->sets;
+    int error = memory_grow(&state->watched.allocator, &sets, &state->sets_capacity,
+                            state->watched.count + 2, SETS * sizeof *state->sets);
+    state->sets = sets;
+    uint32_t place;
+    if (error == 0)
+        error = dense_place(&state->watched, change->token, &place);
+    if (error != 0) {
+        select_drop(state, change->fd, change->token);
+        return error;
     }
-    state->entries[state->places[slot] - 1] = (struct watched){
+    struct watched *entries = state->watched.entries;
+    entries[place] = (struct watched){
         .socket = (SOCKET)change->fd,
-        .token = change->token,
         .want = (uint8_t)change->want,
         .connecting = peer != 0,
     };
@@ -176,10 +142,11 @@ static int select_apply(void *opaque, const struct rouse_change *change)
 /* WSAENOTSOCK: some socket was closed behind the loop's back. Finds and forgets it. */
 static int select_find_closed(struct select_state *state, struct rouse_event *events, int nevents)
 {
+    const struct watched *entries = state->watched.entries;
     int n = 0;
-    for (uint32_t place = 0; place < state->count && n < nevents; place++)
-        if (peer_error(state, state->entries[place].socket) == WSAENOTSOCK)
-            events[n++] = (struct rouse_event){state->entries[place].token, ROUSE_ERROR, -EBADF};
+    for (uint32_t place = 0; place < state->watched.count && n < nevents; place++)
+        if (peer_error(state, entries[place].socket) == WSAENOTSOCK)
+            events[n++] = (struct rouse_event){state->watched.tokens[place], ROUSE_ERROR, -EBADF};
     for (int i = 0; i < n; i++)
         select_drop(state, -1, events[i].token);
     return n;
@@ -195,13 +162,14 @@ static u_int select_count(const struct select_state *state)
 /* Writes the three lists that are the question, and returns how long they are together. */
 static u_int select_ask(struct select_state *state)
 {
-    if (state->count == 0)
+    if (state->watched.count == 0)
         return 0;
     for (int i = 0; i < SETS; i++)
         set_at(state, i)->count = 0;
-    for (uint32_t place = 0; place < state->count; place++) {
-        state->entries[place].answer = 0;
-        to_select(state, &state->entries[place]);
+    struct watched *entries = state->watched.entries;
+    for (uint32_t place = 0; place < state->watched.count; place++) {
+        entries[place].answer = 0;
+        to_select(state, &entries[place]);
     }
     return select_count(state);
 }
@@ -210,13 +178,13 @@ static u_int select_ask(struct select_state *state)
  * in another, that would only take longer. */
 static void select_answer(struct select_state *state)
 {
-    struct watched *entries = state->entries;
+    struct watched *entries = state->watched.entries;
     for (int i = 0; i < SETS; i++) {
         const struct socket_set *set = set_at(state, i);
         uint32_t place = 0;
         for (u_int j = 0; j < set->count; j++) {
             for (; entries[place].socket != set->sockets[j]; state->work->scanned++)
-                place = place + 1 < state->count ? place + 1 : 0;
+                place = place + 1 < state->watched.count ? place + 1 : 0;
             entries[place].answer |= (uint8_t)(1 << i);
         }
     }
@@ -226,18 +194,20 @@ static void select_answer(struct select_state *state)
  */
 static int select_collect(struct select_state *state, struct rouse_event *events, int nevents)
 {
-    uint32_t place = state->next < state->count ? state->next : 0;
+    struct watched *entries = state->watched.entries;
+    uint32_t place = state->next < state->watched.count ? state->next : 0;
     u_int left = select_count(state);
     int n = 0;
     select_answer(state);
     for (; left > 0 && n < nevents; state->work->scanned++) {
-        struct watched *entry = &state->entries[place];
-        place = place + 1 < state->count ? place + 1 : 0;
+        struct watched *entry = &entries[place];
+        uint64_t token = state->watched.tokens[place];
+        place = place + 1 < state->watched.count ? place + 1 : 0;
         for (int i = 0; i < SETS; i++)
             left -= entry->answer >> i & 1;
         uint32_t ready = entry->answer != 0 ? from_select(state, entry) : 0;
         if (ready != 0)
-            events[n++] = (struct rouse_event){entry->token, ready, 0};
+            events[n++] = (struct rouse_event){token, ready, 0};
     }
     state->next = left > 0 ? place : 0;
     return n;
