@@ -106,8 +106,7 @@ struct rouse_loop {
     struct rouse_link hooks[3]; /* by enum rouse_moment */
 
     /* Wakes: the only part that other threads touch. */
-    _Atomic(uint32_t) wakes;  /* whether one is pending, and how many ring now; see wake.c */
-    _Atomic(bool) wake_asked; /* by rouse_wake(), so that its hooks are called */
+    _Atomic(uint32_t) wakes; /* whether one is pending, and how many ring now; see wake.c */
     _Atomic(struct rouse_task *) posted; /* a stack, the last posted first */
     rouse_fd notifier[2];                /* what the loop watches, what a waker writes to */
     struct rouse_io notifier_io;
