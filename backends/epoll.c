@@ -31,6 +31,8 @@ struct epoll_state {
     bool coarse; /* the kernel (before 5.11) waits in milliseconds only */
 };
 
+enum { EPOLL_OURS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP };
+
 _Static_assert((int)ROUSE_READ == EPOLLIN && (int)ROUSE_PRIORITY == EPOLLPRI &&
                    (int)ROUSE_WRITE == EPOLLOUT && (int)ROUSE_ERROR == EPOLLERR &&
                    (int)ROUSE_HANGUP == EPOLLHUP,
@@ -43,10 +45,11 @@ static uint32_t to_epoll(uint32_t want)
            (want & ROUSE_EDGE ? (uint32_t)EPOLLET : 0);
 }
 
+/* Of what the kernel can report for this, EPOLLRDHUP alone is not one of our bits: it is moved onto
+ * HANGUP. */
 static uint32_t from_epoll(uint32_t ready)
 {
-    return (ready & (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP)) |
-           (ready & EPOLLRDHUP ? (uint32_t)ROUSE_HANGUP : 0);
+    return (ready | ready / (EPOLLRDHUP / ROUSE_HANGUP)) & EPOLL_OURS;
 }
 
 static int epoll_open(void *opaque, const struct rouse_setup *setup)
@@ -126,10 +129,9 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
         return support_apply(state, epoll_apply, epoll_poll, changes, nchanges, events, nevents,
                              timeout_ns);
 
-    /* The kernel's events are no larger than ours. They are fetched into the end of the caller's
-     * array and widened from its beginning, where each has been read before it is overwritten. */
-    size_t spare = (size_t)nevents * (sizeof *events - sizeof(struct epoll_event));
-    struct epoll_event *ready = (struct epoll_event *)(void *)((char *)events + spare);
+    /* The kernel's events are no larger than ours. They are fetched into the caller's array and
+     * widened from the last to the first, each of which has been read when it is overwritten. */
+    struct epoll_event *ready = (struct epoll_event *)(void *)events;
     int n = timeout_ns > 0 ? epoll_sleep(state, ready, nevents, timeout_ns)
                            : epoll_wait(state->fd, ready, nevents, timeout_ns < 0 ? -1 : 0);
 
@@ -138,11 +140,10 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
         return errno == EINTR ? 0 : -errno;
     state->work->bytes_out += (uint64_t)n * sizeof *ready;
     state->work->scanned += (uint64_t)n;
-    for (int i = 0; i < n; i++) {
-        struct epoll_event event = ready[i];
-        events[i].token = event.data.u64;
-        events[i].ready = from_epoll(event.events);
-        events[i].result = 0;
+    const struct epoll_event *from = ready + n;
+    for (struct rouse_event *to = events + n; to-- != events;) {
+        struct epoll_event event = *--from;
+        *to = (struct rouse_event){event.data.u64, from_epoll(event.events), 0};
     }
     return n;
 }

@@ -233,50 +233,10 @@ static bool uring_is_urgent(struct uring_state *state, const struct uring_slot *
     return poll(&entry, 1, 0) == 1 && (entry.revents & POLLPRI);
 }
 
-/* What a completion says that is not as usual, and what follows from it. A multishot that the
- * kernel has ended is armed anew. A poll that tells of nothing that is wanted has met what lasts:
- * it becomes a multishot, because from then on only what is new is of interest, and is no longer
- * one when something is wanted. */
-APART static uint32_t uring_settle(struct uring_state *state, struct uring_slot *slot,
-                                   const struct io_uring_cqe *completion, int32_t *result)
+/* Adds an event, or to the one that there is for the token; returns the number of events. */
+static HOT int uring_tell(struct uring_slot *slot, uint32_t ready, int32_t result,
+                          struct rouse_event *events, int n)
 {
-    bool ended = !(completion->flags & IORING_CQE_F_MORE);
-    bool level = !(slot->want & ROUSE_EDGE);
-    if (ended)
-        slot->armed = false;
-    if (completion->res < 0) { /* EINVAL: a file without a wait queue, that is: always ready */
-        *result = completion->res == -EINVAL ? -EPERM : completion->res;
-        return ROUSE_ERROR;
-    }
-    uint32_t ready = from_uring((uint32_t)completion->res, slot->want);
-    if ((ready & ROUSE_PRIORITY) && !uring_is_urgent(state, slot))
-        ready &= ~(uint32_t)ROUSE_PRIORITY;
-    if (ended || (level && ready != 0)) {
-        uring_disarm(state, slot);
-        if (uring_arm(state, slot, !level || ready == 0) != 0)
-            ready |= ROUSE_SPENT;
-    }
-    return ready;
-}
-
-/* One completion; returns the number of events so far. As usual it is of a multishot that stays
- * armed, or of a poll that completes once: that is armed anew, to be handed over with the next
- * wait.
- */
-static HOT int uring_report(struct uring_state *state, struct uring_slot *slot,
-                            const struct io_uring_cqe *completion, struct rouse_event *events,
-                            int n)
-{
-    uint32_t ready = from_uring((uint32_t)completion->res, slot->want);
-    int32_t result = 0;
-    bool edge = slot->want & ROUSE_EDGE;
-    bool stays = completion->flags & IORING_CQE_F_MORE;
-    if (completion->res < 0 || ready == 0 || (ready & ROUSE_PRIORITY) || edge != stays)
-        ready = uring_settle(state, slot, completion, &result);
-    else if (!edge && uring_arm(state, slot, false) != 0)
-        ready |= ROUSE_SPENT;
-    if (ready == 0)
-        return n;
     uint32_t place = slot->place;
     if (place < (uint32_t)n && events[place].token == slot->token) {
         events[place].ready = result < 0 ? ready : events[place].ready | ready;
@@ -288,19 +248,65 @@ static HOT int uring_report(struct uring_state *state, struct uring_slot *slot,
     return n + 1;
 }
 
+/* What a completion says that is not as usual, and what follows from it. A multishot that the
+ * kernel has ended is armed anew. A poll that tells of nothing that is wanted has met what lasts:
+ * it becomes a multishot, because from then on only what is new is of interest, and is no longer
+ * one when something is wanted. */
+APART static int uring_settle(struct uring_state *state, struct uring_slot *slot,
+                              const struct io_uring_cqe *completion, struct rouse_event *events,
+                              int n)
+{
+    bool ended = !(completion->flags & IORING_CQE_F_MORE);
+    bool level = !(slot->want & ROUSE_EDGE);
+    if (ended)
+        slot->armed = false;
+    if (completion->res < 0) { /* EINVAL: a file without a wait queue, that is: always ready */
+        int error = completion->res == -EINVAL ? -EPERM : completion->res;
+        return uring_tell(slot, ROUSE_ERROR, error, events, n);
+    }
+    uint32_t ready = from_uring((uint32_t)completion->res, slot->want);
+    if ((ready & ROUSE_PRIORITY) && !uring_is_urgent(state, slot))
+        ready &= ~(uint32_t)ROUSE_PRIORITY;
+    if (ended || (level && ready != 0)) {
+        uring_disarm(state, slot);
+        if (uring_arm(state, slot, !level || ready == 0) != 0)
+            ready |= ROUSE_SPENT;
+    }
+    return ready != 0 ? uring_tell(slot, ready, 0, events, n) : n;
+}
+
+/* One completion; returns the number of events so far. As usual it tells of READ or WRITE and is of
+ * a multishot that stays armed, or of a poll that completes once: that is armed anew, to be handed
+ * over with the next wait. */
+static HOT int uring_report(struct uring_state *state, struct uring_slot *slot,
+                            const struct io_uring_cqe *completion, struct rouse_event *events,
+                            int n)
+{
+    uint32_t ready = (uint32_t)completion->res;
+    bool edge = slot->want & ROUSE_EDGE;
+    bool stays = completion->flags & IORING_CQE_F_MORE;
+    if (ready == 0 || (ready & ~(uint32_t)(ROUSE_READ | ROUSE_WRITE)) || edge != stays)
+        return uring_settle(state, slot, completion, events, n);
+    if (!edge && uring_arm(state, slot, false) != 0)
+        ready |= ROUSE_SPENT;
+    return uring_tell(slot, ready, 0, events, n);
+}
+
 /* Empties the completion ring into the array from its n-th event on. What does not fit stays in the
  * ring, first in, first out. */
 static HOT int uring_collect(struct uring_state *state, struct rouse_event *events, int n,
                              int nevents)
 {
     struct io_uring_cq *ring = &state->ring.cq;
+    const struct io_uring_cqe *completions = ring->cqes;
+    unsigned mask = ring->ring_mask;
     unsigned head = *ring->khead;
     unsigned tail = io_uring_smp_load_acquire(ring->ktail);
     state->work->scanned += tail - head;
     if (tail - head >= URING_PIECES)
         state->todo |= URING_MANY;
     for (; head != tail; head++) {
-        const struct io_uring_cqe *completion = &ring->cqes[head & ring->ring_mask];
+        const struct io_uring_cqe *completion = &completions[head & mask];
         uint32_t index = ROUSE_SLOT(completion->user_data);
         if (index >= state->capacity || state->slots[index].arming != completion->user_data >> 32)
             continue;

@@ -61,13 +61,4 @@ static inline uint32_t io_due_edge(struct slot *slot, uint32_t ready)
     return due != 0 ? due | (slot->ready & (ROUSE_ERROR | ROUSE_HANGUP)) : 0;
 }
 
-/* Whether nothing is left to do after the callback of an edge watcher, which was told `due` and has
- * said `told`: it holds what it wants, and has drained it. */
-static inline bool io_is_settled(const struct slot *slot, uint32_t due, uint32_t told)
-{
-    uint32_t left =
-        (slot->want & ~(uint32_t)slot->held) | (slot->want & slot->ready) | (due & ~told);
-    return slots_kind(slot) == SLOT_EDGE && (left & LOOP_DIRECTIONS) == 0;
-}
-
 #endif

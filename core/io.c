@@ -3,7 +3,8 @@
  * next wait the loop compares, for each watcher on the PENDING list, what the backend should hold
  * with what it does hold; several changes become one, or none.
  *
- * A level watcher is held for just what it wants. An edge watcher keeps what it once wanted,
+ * A level watcher is held for just what it wants, or if it is paused for what it has read, until
+ * there is something to read. An edge watcher keeps what it once wanted,
  * because an edge that nobody wants costs nothing until it comes: a pause, or WRITE wanted now and
  * then, sends nothing. Its readiness is remembered here until it is drained, so that what was
  * reported once is called again in every turn, without a system call.
@@ -21,14 +22,19 @@ static bool has_edges(const struct rouse_loop *loop, const struct slot *slot)
 }
 
 /* What the backend should hold. Who reads is told of the peer's end; by edges also of urgent data,
- * for both decide whether a short count has drained what is read. */
+ * for both decide whether a short count has drained what is read. Who is paused may stay held until
+ * that brings something: nearly always it is resumed before. But WRITE would bring it at once. */
 static uint32_t target(const struct rouse_loop *loop, const struct slot *slot)
 {
     if (slot->state & (SLOT_ALWAYS | SLOT_REFUSED))
         return 0;
     uint32_t want = slot->want & LOOP_DIRECTIONS;
-    if (!has_edges(loop, slot))
+    if (!has_edges(loop, slot)) {
+        bool may_stay = !(slot->state & SLOT_SHRINK) && !(slot->held & (ROUSE_WRITE | ROUSE_EDGE));
+        if (want == 0 && may_stay)
+            return slot->held;
         return want & ROUSE_READ ? want | ROUSE_HANGUP : want;
+    }
     uint32_t kept = slot->state & SLOT_SHRINK ? 0 : slot->held & (ROUSE_READ | ROUSE_WRITE);
     want |= kept;
     if (want & ROUSE_READ)
@@ -49,12 +55,18 @@ static bool must_change(const struct rouse_loop *loop, const struct slot *slot)
     return target(loop, slot) != slot->held || (slot->state & SLOT_ANEW);
 }
 
+APART static void list(struct rouse_loop *loop, uint32_t index)
+{
+    slots_list(loop, index, SLOT_PENDING);
+    loop->agenda |= AGENDA_PENDING;
+}
+
 /* Lists a slot if there is something to do for it before the next wait. */
 void io_list_if_needed(struct rouse_loop *loop, uint32_t index)
 {
     const struct slot *slot = &loop->slots[index];
     if (must_change(loop, slot) || still_due(slot) != 0)
-        slots_list(loop, index, SLOT_PENDING);
+        list(loop, index);
 }
 
 void rouse_io_init(struct rouse_io *io, void (*fn)(struct rouse_io *io, uint32_t ready))
@@ -230,7 +242,7 @@ uint32_t io_collect(struct rouse_loop *loop)
         uint32_t index = loop->slots[SLOT_PENDING].next;
         struct slot *slot = &loop->slots[index];
         if (must_change(loop, slot)) {
-            if (n == loop->capacity && loop_grow(loop) != 0)
+            if (n == LOOP_CHANGES || (n == loop->capacity && loop_grow(loop) != 0))
                 break;
             uint32_t want = target(loop, slot);
             loop->changes[n++] = (struct rouse_change){
@@ -250,6 +262,8 @@ uint32_t io_collect(struct rouse_loop *loop)
             loop->agenda |= AGENDA_AGAIN;
         }
     }
+    if (slots_empty(loop->slots, SLOT_PENDING))
+        loop->agenda &= ~(uint32_t)AGENDA_PENDING;
     loop->counters.changes_sent += n;
     return n;
 }
@@ -274,13 +288,14 @@ uint32_t io_refused(struct rouse_loop *loop, uint32_t index, int error)
     return ROUSE_ERROR;
 }
 
-/* A report brought nothing that is wanted: an edge watcher gives up what it holds for nothing. (A
- * level watcher holds only what it wanted when the wait began.) */
+/* A report brought nothing that is wanted: a watcher that is paused, or by edges, gives up what it
+ * holds for nothing. (Else a level watcher holds only what it wanted when the wait began.) */
 void io_unwanted(struct rouse_loop *loop, uint32_t index)
 {
     loop->counters.spurious++;
-    if (loop->slots[index].held & ROUSE_EDGE)
-        loop->slots[index].state |= SLOT_SHRINK;
+    struct slot *slot = &loop->slots[index];
+    if ((slot->held & ROUSE_EDGE) || (slot->want & LOOP_DIRECTIONS) == 0)
+        slot->state |= SLOT_SHRINK;
     io_list_if_needed(loop, index);
 }
 
@@ -297,7 +312,7 @@ void io_spent(struct rouse_loop *loop, uint32_t index)
 void io_settle(struct rouse_loop *loop, uint32_t index, uint32_t ready)
 {
     struct slot *slot = &loop->slots[index];
-    uint32_t unsaid = ready & LOOP_DIRECTIONS & ~loop->told;
+    uint32_t unsaid = ready & slot->ready & LOOP_DIRECTIONS & ~loop->told;
     if (!(slot->want & ROUSE_ONESHOT))
         unsaid &= slot->want;
     if (unsaid != 0 && has_edges(loop, slot) && !(slot->state & SLOT_ALWAYS)) {

@@ -9,9 +9,9 @@
 #include "due.h"
 
 /* Room for more events and changes; both are in one block, changes first. */
-APART int loop_grow(struct rouse_loop *loop)
+RARE int loop_grow(struct rouse_loop *loop)
 {
-    if (loop->capacity >= LOOP_BATCH)
+    if (loop->capacity >= LOOP_EVENTS)
         return -ENOBUFS;
     void *block = loop->changes;
     int error = memory_grow(&loop->setup.allocator, &block, &loop->capacity, loop->capacity + 1,
@@ -23,26 +23,26 @@ APART int loop_grow(struct rouse_loop *loop)
     return error;
 }
 
-/* Calls a watcher that is not a plain level watcher, and sees what it said. */
-static HOT void call(struct rouse_loop *loop, struct rouse_io *io, uint32_t due)
+/* Calls a watcher that is not a plain level watcher. What is to be done about what it says is up to
+ * the caller. */
+static HOT void tell(struct rouse_loop *loop, struct rouse_io *io, uint32_t due)
 {
     loop->current = io;
     loop->told = 0;
     loop->called++;
     io->fn(io, due);
-    if (loop->current == io && /* it was not stopped */
-        !io_is_settled(&loop->slots[io->slot], due, loop->told))
-        io_settle(loop, io->slot, due);
-    loop->current = NULL;
 }
 
 static void invoke(struct rouse_loop *loop, uint32_t index, uint32_t due)
 {
     struct slot *slot = &loop->slots[index];
+    uint32_t generation = slot->generation;
     slots_unlist(loop, index);
     if (slot->want & ROUSE_ONESHOT)
         slot->want &= (uint8_t)~LOOP_DIRECTIONS;
-    call(loop, slot->of.io, due);
+    tell(loop, slot->of.io, due);
+    if (loop->slots[index].generation == generation)
+        io_settle(loop, index, due);
 }
 
 /* What is due to the watcher, by what it wants, what is reported, and what it has not drained yet.
@@ -60,7 +60,7 @@ static void deliver_special(struct rouse_loop *loop, uint32_t index, uint32_t re
 
 /* An event of a registration that only the kernel knows: the descriptor was closed behind our back
  * while a duplicate, here or in a child, keeps the file open. To skip it would be to spin. */
-APART static void ghost(struct rouse_loop *loop)
+RARE static void ghost(struct rouse_loop *loop)
 {
     loop->counters.stale++;
     loop->agenda |= AGENDA_REBUILD;
@@ -68,7 +68,7 @@ APART static void ghost(struct rouse_loop *loop)
 
 /* An event for a watcher that was stopped. If that was in this turn, the event was fetched before.
  */
-APART static void stale(struct rouse_loop *loop, uint32_t index)
+RARE static void stale(struct rouse_loop *loop, uint32_t index)
 {
     if (index < loop->nslots && !(loop->slots[index].generation & 1) &&
         loop->slots[index].of.freed == loop->turns)
@@ -77,7 +77,7 @@ APART static void stale(struct rouse_loop *loop, uint32_t index)
         ghost(loop);
 }
 
-APART static void refused(struct rouse_loop *loop, uint32_t index, int error)
+RARE static void refused(struct rouse_loop *loop, uint32_t index, int error)
 {
     uint32_t due = io_refused(loop, index, error);
     if (due != 0)
@@ -85,7 +85,7 @@ APART static void refused(struct rouse_loop *loop, uint32_t index, int error)
     loop->refusal = 0;
 }
 
-static void receive(struct rouse_loop *loop, struct rouse_event event)
+APART static void receive(struct rouse_loop *loop, struct rouse_event event)
 {
     uint32_t index = ROUSE_SLOT(event.token);
     bool held = loop->slots[index].held != 0;
@@ -102,30 +102,35 @@ static void receive(struct rouse_loop *loop, struct rouse_event event)
 
 /* Calls back for each descriptor that the wait has told of. Nearly always that is a level or an
  * edge watcher, ready for what it wants; the refused, the spent and those with an error have other
- * bits.
+ * bits. An edge watcher that has drained what it was told leaves its slot as it was before.
  */
 static HOT void deliver(struct rouse_loop *loop)
 {
     const struct rouse_event *event = loop->events;
     for (uint32_t i = 0; i < loop->fetched; i++, event++) { /* rouse_adopt may forget the rest */
         uint32_t index = ROUSE_SLOT(event->token);
-        if (index >= loop->nslots || loop->slots[index].generation != event->token >> 32) {
+        uint32_t generation = (uint32_t)(event->token >> 32);
+        if (index >= loop->nslots || loop->slots[index].generation != generation) {
             stale(loop, index);
             continue;
         }
         struct slot *slot = &loop->slots[index];
+        uint64_t word = slot->word;
         struct rouse_io *io = slot->of.io;
         if (i + 1 < loop->fetched) /* its callback takes longer than the cache to be filled */
             PREFETCH(&loop->slots[ROUSE_SLOT(event[1].token)]);
-        uint32_t due = event->ready & slot->want & slot->held;
-        int kind = slots_kind(slot);
-        if (kind == SLOT_SPECIAL || due == 0 || (event->ready & ~(uint32_t)LOOP_DIRECTIONS)) {
-            receive(loop, *event);
-        } else if (kind == SLOT_PLAIN) {
+        uint32_t due = event->ready & slot->want;
+        bool usual = event->ready <= LOOP_DIRECTIONS && due != 0;
+        if (usual && slots_is_plain(word)) {
             loop->called++;
             io->fn(io, due);
+        } else if (usual && slots_is_edge(word)) {
+            slot->ready |= (uint8_t)event->ready;
+            tell(loop, io, due);
+            if (loop->slots[index].word != word && loop->slots[index].generation == generation)
+                io_settle(loop, index, due);
         } else {
-            call(loop, io, io_due_edge(slot, event->ready));
+            receive(loop, *event);
         }
     }
 }
@@ -144,7 +149,7 @@ APART static void deliver_again(struct rouse_loop *loop)
     loop->agenda &= ~(uint32_t)AGENDA_AGAIN;
 }
 
-APART static int lost(struct rouse_loop *loop, int error)
+RARE static int lost(struct rouse_loop *loop, int error)
 {
     loop->agenda |= AGENDA_REBUILD;
     return loop_fail(loop, -error, "wait in the backend", 0,
@@ -215,14 +220,8 @@ APART static int sleep_after_a_miss(struct rouse_loop *loop, int64_t timeout)
  * and each hit halves it: 1 extra call in 64 waits at the worst, none in a loop that only waits for
  * timers. Where to sleep costs nothing, it sleeps at once.
  */
-static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
+static HOT int wait_for(struct rouse_loop *loop, uint32_t nchanges, int64_t timeout)
 {
-    uint32_t nchanges = 0;
-    if (!slots_empty(loop->slots, SLOT_PENDING)) {
-        nchanges = io_collect(loop);
-        if (!slots_empty(loop->slots, SLOT_PENDING) || (loop->agenda & AGENDA_AGAIN))
-            timeout = 0;
-    }
     bool sleeps_for_free = timeout < 0 && loop->ntimers == 0 && !(loop->agenda & AGENDA_CLOCK) &&
                            !(loop->backend.traits & ROUSE_TRAIT_SCAN);
     if (sleeps_for_free)
@@ -239,7 +238,7 @@ static HOT int wait_for(struct rouse_loop *loop, int64_t timeout)
     return n;
 }
 
-APART int loop_reopen(struct rouse_loop *loop)
+RARE int loop_reopen(struct rouse_loop *loop)
 {
     wake_hold(loop);
     if (loop->backend_open)
@@ -256,7 +255,7 @@ APART int loop_reopen(struct rouse_loop *loop)
     return 0;
 }
 
-/* Sees to the agenda before the wait. */
+/* Sees to the agenda before the wait. Returns the number of changes to hand over, or -errno. */
 APART static int prepare(struct rouse_loop *loop)
 {
     if (loop->agenda & AGENDA_FORKED)
@@ -276,7 +275,9 @@ APART static int prepare(struct rouse_loop *loop)
         loop_grow(loop); /* or the rest is served in the next turn, as this one was */
     }
     hooks_run(loop, ROUSE_BEFORE_WAIT);
-    return loop->agenda & AGENDA_FORKED ? -ECHILD : 0;
+    if (loop->agenda & AGENDA_FORKED)
+        return -ECHILD;
+    return (int)io_collect(loop);
 }
 
 APART static void after_wait(struct rouse_loop *loop)
@@ -293,32 +294,41 @@ static HOT bool timers_are_far(const struct rouse_loop *loop)
     if (loop->ntimers == 0)
         return true;
     return loop->fetched != 0 && !loop->now_known && !(loop->agenda & AGENDA_CLOCK) &&
-           loop->system->soon != NULL && loop->heap[0].key > loop->system->soon();
+           loop->system->soon != NULL && loop->earliest > loop->system->soon();
 }
 
-static HOT int turn(struct rouse_loop *loop, int64_t timeout)
+/* What comes after the events. */
+APART static void finish(struct rouse_loop *loop)
 {
-    if (loop->agenda != 0) {
-        int error = prepare(loop);
-        if (error != 0)
-            return error;
-        if ((loop->agenda & AGENDA_STOP) || !link_empty(&loop->tasks))
-            timeout = 0;
-    }
-    loop->turns++;
-    int n = wait_for(loop, timeout);
-    if (n < 0)
-        return n;
-    loop->now_known = false;
-    if (loop->agenda & (AGENDA_HOOKS | AGENDA_WAKE))
-        after_wait(loop);
-    deliver(loop);
     if (loop->agenda & AGENDA_AGAIN)
         deliver_again(loop);
     if (!timers_are_far(loop))
         timers_run(loop);
     if (loop->agenda & AGENDA_TASKS)
         tasks_run(loop);
+}
+
+static HOT int turn(struct rouse_loop *loop, int64_t timeout)
+{
+    int nchanges = 0;
+    if (loop->agenda != 0) {
+        nchanges = prepare(loop);
+        if (nchanges < 0)
+            return nchanges;
+        if ((loop->agenda & (AGENDA_STOP | AGENDA_AGAIN | AGENDA_PENDING)) ||
+            !link_empty(&loop->tasks))
+            timeout = 0;
+    }
+    loop->turns++;
+    int n = wait_for(loop, (uint32_t)nchanges, timeout);
+    if (n < 0)
+        return n;
+    loop->now_known = false;
+    if (loop->agenda & (AGENDA_HOOKS | AGENDA_WAKE))
+        after_wait(loop);
+    deliver(loop);
+    if (loop->ntimers != 0 || (loop->agenda & (AGENDA_AGAIN | AGENDA_TASKS)))
+        finish(loop);
     return 0;
 }
 

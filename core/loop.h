@@ -17,9 +17,12 @@
 #include "memory.h"
 #include "placement.h"
 #include "slots.h"
+#include "wheel.h"
 
-/* How many events one wait fetches, and how many changes it hands over, at most. */
-#define LOOP_BATCH 1024
+/* How many events one wait fetches, and how many changes it hands over, at most. A loop that begins
+ * to watch thousands at once should not keep room for as many changes ever after; but where a wait
+ * costs by what is watched, it should fetch many events. */
+enum { LOOP_EVENTS = 1024, LOOP_CHANGES = 512 };
 
 enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
 
@@ -31,14 +34,14 @@ enum {
     AGENDA_STOP = 1,
     AGENDA_TASKS = 2,
     AGENDA_HOOKS = 4,
-    AGENDA_AGAIN = 8,    /* slots are in the list AGAIN */
-    AGENDA_REBUILD = 16, /* open the backend anew before the next wait */
-    AGENDA_FULL = 32,    /* the last wait filled the array of events */
-    AGENDA_FORKED =
-        256, /* this is a child that was forked in a callback and has not adopted the loop */
-    AGENDA_DEAF = 512, /* the loop's own watcher was refused: nobody could wake it */
-    AGENDA_CLOCK = 64, /* always, with a clock of the user's own */
-    AGENDA_WAKE = 128, /* always, with a backend that has a wake of its own */
+    AGENDA_PENDING = 8,  /* slots are in the list PENDING */
+    AGENDA_AGAIN = 16,   /* slots are in the list AGAIN */
+    AGENDA_REBUILD = 32, /* open the backend anew before the next wait */
+    AGENDA_FULL = 64,    /* the last wait filled the array of events */
+    AGENDA_DEAF = 128,   /* the loop's own watcher was refused: nobody could wake it */
+    AGENDA_FORKED = 256, /* a child, forked in a callback, that has not adopted the loop */
+    AGENDA_CLOCK = 512,  /* always, with a clock of the user's own */
+    AGENDA_WAKE = 1024,  /* always, with a backend that has a wake of its own */
 };
 
 /* What rouse_error() puts into words when it is asked; until then a failure is five stores. */
@@ -47,11 +50,6 @@ struct failure {
     const char *advice;
     long long subject;
     int error;
-};
-
-struct heap_entry {
-    int64_t key; /* the deadline when it was filed; the timer's own may be later */
-    struct rouse_timer *timer;
 };
 
 struct rouse_loop {
@@ -65,8 +63,8 @@ struct rouse_loop {
     uint32_t capacity; /* of changes and events */
     uint32_t fetched;  /* events of this turn */
     uint32_t agenda;
-    struct rouse_io *current; /* whose callback is in progress, if it is not a plain one */
-    uint32_t told;            /* the directions of which `current` has said what became of them */
+    struct rouse_io *current; /* the one called last that is not a plain one */
+    uint32_t told;            /* the directions that it has tried and did not drain by that */
     uint32_t called;          /* callbacks of this turn, for rouse_turn() */
     uintptr_t owner;          /* owner_self of the owning thread */
     uint32_t ntimers;
@@ -95,9 +93,10 @@ struct rouse_loop {
     struct rouse_clock clock;
 
     /* Timers. */
-    struct heap_entry *heap;
-    uint32_t timers_capacity;
-    uint64_t timer_sequence; /* counts starts */
+    struct wheel *wheel;     /* NULL until the first one is started */
+    int64_t earliest;        /* no deadline is before it */
+    bool settled;            /* there is nothing better to be known of the first deadline */
+    uint64_t timer_sequence; /* counts starts, in steps of TIMER_STEP */
     uint64_t timer_limit;    /* those from here on were started in this turn; kept only if there are
                               * any when it begins, for else all were */
 
@@ -123,8 +122,8 @@ struct rouse_loop {
 };
 
 /* error.c: records a failure and returns -error. */
-int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
-              const char *advice);
+RARE int loop_fail(struct rouse_loop *loop, int error, const char *tried, long long subject,
+                   const char *advice);
 
 /* owner.c: 0 if the calling thread owns the loop, else the error, recorded nowhere: the words
  * belong to the owner's thread. */
@@ -133,7 +132,7 @@ extern _Thread_local struct rouse_loop *owner_running;
 int owner_enter(void);
 uintptr_t owner_forks(void);
 void owner_forked(void);
-int owner_refuse(const struct rouse_loop *loop);
+RARE int owner_refuse(const struct rouse_loop *loop);
 
 static inline int owner_check(const struct rouse_loop *loop)
 {

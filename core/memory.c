@@ -1,6 +1,8 @@
 /*
- * Memory. All of it is tables that grow by doubling through the caller's allocator; a table that
- * cannot grow is left as it was.
+ * Memory. All of it is tables that grow through the caller's allocator; a table that cannot grow is
+ * left as it was. A small one doubles. A large one grows by an eighth, so that of what it holds
+ * hardly a ninth is room; it is moved more often for that, which most allocators do by handing its
+ * pages on, without a copy.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,6 +21,9 @@ static void *resize(void *context, void *block, size_t old_size, size_t new_size
     return NULL;
 }
 
+/* How many entries a table has that is large. */
+enum { MEMORY_LARGE = 4096 };
+
 const struct rouse_allocator memory_default = {resize, NULL};
 
 int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t *capacity,
@@ -28,7 +33,7 @@ int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t 
         return 0;
     uint64_t wanted = *capacity != 0 ? *capacity : ROUSE_INITIAL_CAPACITY;
     while (wanted < need)
-        wanted *= 2;
+        wanted += wanted < MEMORY_LARGE ? wanted : wanted / 8;
     if (wanted > UINT32_MAX || wanted > SIZE_MAX / item)
         return -ENOMEM;
     void *larger =

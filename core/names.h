@@ -63,6 +63,10 @@
 #define wake_pending         rouse_wake_pending
 #define wake_renew           rouse_wake_renew
 #define wake_take_posted     rouse_wake_take_posted
+#define wheel_clear          rouse_wheel_clear
+#define wheel_open           rouse_wheel_open
+#define wheel_search         rouse_wheel_search
+#define wheel_settle         rouse_wheel_settle
 #define winsock_errno        rouse_winsock_errno
 #define winsock_error        rouse_winsock_error
 #define winsock_no_socket    rouse_winsock_no_socket

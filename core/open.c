@@ -37,7 +37,7 @@ static int read_config(struct rouse_config *known, const struct rouse_config *co
 static void free_tables(struct rouse_loop *loop)
 {
     const struct rouse_allocator allocator = loop->setup.allocator;
-    memory_free(&allocator, loop->heap, loop->timers_capacity * sizeof *loop->heap);
+    memory_free(&allocator, loop->wheel, sizeof *loop->wheel);
     memory_free(&allocator, loop->fd_slots, loop->nfds * sizeof *loop->fd_slots);
     memory_free(&allocator, loop->slots, loop->nslots * sizeof *loop->slots);
     memory_free(&allocator, loop->changes,

@@ -1,6 +1,6 @@
 /*
- * The array of slots and its lists. It grows by doubling and never shrinks; taking, giving back,
- * listing and unlisting are a few stores each.
+ * The array of slots and its lists. It grows and never shrinks; taking, giving back, listing and
+ * unlisting are a few stores each.
  *
  * SPDX-License-Identifier: MIT
  */

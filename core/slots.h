@@ -29,18 +29,18 @@ struct slot {
         struct rouse_io *io;
         uint64_t freed; /* in a free slot: the turn that freed it */
     } of;
-    uint32_t generation; /* odd while in use */
-    uint32_t next;
-    uint32_t previous;
     union {
         struct {
-            uint8_t want;  /* what the caller asked for; EDGE and ONESHOT too */
-            uint8_t held;  /* what the backend holds; 0: it does not know the descriptor */
-            uint8_t ready; /* edges: what was reported and not yet drained */
+            uint32_t generation; /* odd while in use */
+            uint8_t want;        /* what the caller asked for; EDGE and ONESHOT too */
+            uint8_t held;        /* what the backend holds; 0: it does not know the descriptor */
+            uint8_t ready;       /* edges: what was reported and not yet drained */
             uint8_t state;
         };
-        uint32_t bits; /* the four at once */
+        uint64_t word; /* the five at once: one comparison tells that nothing has changed */
     };
+    uint32_t next;
+    uint32_t previous;
 };
 
 /* slot.state */
@@ -63,17 +63,28 @@ void slots_give(struct rouse_loop *loop, uint32_t index);
 void slots_list(struct rouse_loop *loop, uint32_t index, uint32_t head);
 void slots_unlist(struct rouse_loop *loop, uint32_t index);
 
-/* What kind of watcher it is, for the path of an event. Two kinds are told at a glance: one that is
- * held by level, and one that is held by edges, of which nothing else is to be thought: neither is
- * in a list, and the latter has said of all that it was told what became of it. */
-enum { SLOT_PLAIN = 0, SLOT_EDGE = 1, SLOT_SPECIAL = 2 };
-
-static inline int slots_kind(const struct slot *slot)
+/* What kind of watcher it is, for the path of an event, from its word. Two kinds are told at a
+ * glance: one that is held by level, and one that is held by edges, of which nothing else is to be
+ * thought. Neither is in a list, so each is held for all that it wants, and nothing that it wants
+ * is still ready. */
+static inline uint64_t slots_kind(uint64_t word)
 {
-    const struct slot asked = {.want = ROUSE_ONESHOT, .held = ROUSE_EDGE, .state = UINT8_MAX};
+    const struct slot asked = {.want = ROUSE_ONESHOT,
+                               .held = ROUSE_EDGE,
+                               .ready = ROUSE_ERROR | ROUSE_HANGUP,
+                               .state = UINT8_MAX};
+    return word & asked.word;
+}
+
+static inline bool slots_is_plain(uint64_t word)
+{
+    return slots_kind(word) == 0;
+}
+
+static inline bool slots_is_edge(uint64_t word)
+{
     const struct slot edge = {.held = ROUSE_EDGE};
-    uint32_t bits = slot->bits & asked.bits;
-    return bits == 0 ? SLOT_PLAIN : bits == edge.bits ? SLOT_EDGE : SLOT_SPECIAL;
+    return slots_kind(word) == edge.word;
 }
 
 static inline bool slots_empty(const struct slot *slots, uint32_t head)

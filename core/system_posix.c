@@ -7,24 +7,14 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE /* accept4 */
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "loop.h"
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE, set by kind(), does its work */
-#endif
-#ifndef MSG_NBIO
-#define MSG_NBIO 0 /* without which a BSD's send() waits for room in spite of MSG_DONTWAIT */
-#endif
+#include "system_posix.h"
 
 static int64_t now(void)
 {
@@ -72,24 +62,6 @@ static int kind(rouse_fd fd)
     return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) ? ROUSE_KIND_PIPE : ROUSE_KIND_OTHER;
 }
 
-static bool is_socket(int kind)
-{
-    return kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_SOCKET;
-}
-
-static ssize_t read_some(rouse_fd fd, int kind, void *buffer, size_t size)
-{
-    ssize_t n = is_socket(kind) ? recv(fd, buffer, size, MSG_DONTWAIT) : read(fd, buffer, size);
-    return n >= 0 ? n : -errno;
-}
-
-static ssize_t write_some(rouse_fd fd, int kind, const void *data, size_t size)
-{
-    ssize_t n = is_socket(kind) ? send(fd, data, size, MSG_DONTWAIT | MSG_NBIO | MSG_NOSIGNAL)
-                                : write(fd, data, size);
-    return n >= 0 ? n : -errno;
-}
-
 /* Listeners that block would make accept() wait when the client has gone meanwhile; that is the
  * caller's to prevent (rouse_nonblock), as on every system. */
 static int accept_one(rouse_fd fd, rouse_fd *accepted)
@@ -128,8 +100,8 @@ const struct rouse_system system_table = {
     .soon = SOON,
     .check = check,
     .kind = kind,
-    .read = read_some,
-    .write = write_some,
+    .read = system_read,
+    .write = system_write,
     .accept = accept_one,
     .take_error = take_error,
     .close = close_once,

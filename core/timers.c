@@ -1,117 +1,102 @@
 /*
- * Timers: a heap with four children to a node, in one array of keys beside their pointers, so that
- * a comparison touches no timer. What is common must be cheap, and what is common is an idle
- * timeout that is pushed back by every message and never fires: a deadline moved later is therefore
- * only stored in the timer. Its entry stays where it is, and is filed anew when it surfaces, at
- * most once for each time that it would have fired.
+ * Timers: when they are started, moved and stopped, and when the first of them is due. Where they
+ * wait is the wheel's business; see wheel.c.
  *
- * Entries are ordered by key, and those of one key by the order in which they were started.
+ * What is common must be cheap, and what is common is an idle timeout that is pushed back by every
+ * message and never fires. A deadline moved later is therefore only stored in the timer: it stays
+ * in its slot, and is filed anew when the time comes to that, at most once for each time that it
+ * would have fired.
+ *
+ * How long the loop may sleep is told by `earliest`: no deadline is before it. A start can only
+ * lower it, to the very deadline of the new first one. But who stops or moves the first one does
+ * not look for the next; that is left to the next turn that sleeps, which looks at few timers and
+ * else is content with the time at which a slot of many begins. So it may wake for nothing, but
+ * only in a crowd, and then it files that anew.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <string.h>
 
 #include "loop.h"
-
-enum {
-    ARITY = 4,
-    TIMER_UNREF = 1,
-    TIMER_MOVED = 2, /* its deadline is later than the key under which it is filed */
-};
-
-static bool before(const struct heap_entry *a, const struct heap_entry *b)
-{
-    if (a->key != b->key)
-        return a->key < b->key;
-    return a->timer->sequence < b->timer->sequence;
-}
-
-static void put(struct rouse_loop *loop, uint32_t place, struct heap_entry entry)
-{
-    loop->heap[place] = entry;
-    entry.timer->place = place + 1;
-}
-
-static void sift_up(struct rouse_loop *loop, uint32_t place, struct heap_entry entry)
-{
-    while (place > 0) {
-        uint32_t parent = (place - 1) / ARITY;
-        if (!before(&entry, &loop->heap[parent]))
-            break;
-        put(loop, place, loop->heap[parent]);
-        place = parent;
-    }
-    put(loop, place, entry);
-}
-
-static void sift_down(struct rouse_loop *loop, uint32_t place, struct heap_entry entry)
-{
-    for (;;) {
-        uint64_t first = (uint64_t)place * ARITY + 1;
-        if (first >= loop->ntimers)
-            break;
-        uint64_t end = first + ARITY < loop->ntimers ? first + ARITY : loop->ntimers;
-        uint32_t least = (uint32_t)first;
-        for (uint32_t child = least + 1; child < end; child++)
-            if (before(&loop->heap[child], &loop->heap[least]))
-                least = child;
-        if (!before(&loop->heap[least], &entry))
-            break;
-        put(loop, place, loop->heap[least]);
-        place = least;
-    }
-    put(loop, place, entry);
-}
-
-/* Files an entry at a place that is free; it may belong above or below. */
-static void sift(struct rouse_loop *loop, uint32_t place, struct heap_entry entry)
-{
-    if (place > 0 && before(&entry, &loop->heap[(place - 1) / ARITY]))
-        sift_up(loop, place, entry);
-    else
-        sift_down(loop, place, entry);
-}
-
-static void take_out(struct rouse_loop *loop, struct rouse_timer *timer)
-{
-    uint32_t place = timer->place - 1;
-    timer->place = 0;
-    loop->alive -= !(timer->flags & TIMER_UNREF);
-    struct heap_entry last = loop->heap[--loop->ntimers];
-    if (last.timer != timer)
-        sift(loop, place, last);
-}
-
-/* Files a timer under its deadline, as the youngest of those with the same one. */
-static void file(struct rouse_loop *loop, struct rouse_timer *timer, int64_t key)
-{
-    timer->sequence = loop->timer_sequence++;
-    timer->flags &= (uint32_t)~TIMER_MOVED;
-    sift(loop, timer->place - 1, (struct heap_entry){key, timer});
-}
 
 void rouse_timer_init(struct rouse_timer *timer, void (*fn)(struct rouse_timer *timer))
 {
     *timer = (struct rouse_timer){.fn = fn};
 }
 
-static int refuse(struct rouse_loop *loop, const struct rouse_timer *timer, int64_t period)
+/* What the first timer of a loop needs, and no later one. */
+static int open_wheel(struct rouse_loop *loop)
+{
+    const struct rouse_allocator *allocator = &loop->setup.allocator;
+    struct wheel *wheel = allocator->resize(allocator->context, NULL, 0, sizeof *wheel);
+    if (wheel == NULL)
+        return -ENOMEM;
+    memset(wheel, 0, sizeof *wheel);
+    wheel->current = wheel_tick(loop_clock(loop));
+    loop->wheel = wheel;
+    loop->earliest = INT64_MAX;
+    return 0;
+}
+
+/* Says why a timer cannot be started, or makes it possible. */
+RARE static int prepare(struct rouse_loop *loop, const struct rouse_timer *timer, int64_t period)
 {
     static const char tried[] = "start a timer";
-    if (timer->fn == NULL)
+    if (timer->loop == NULL && timer->fn == NULL)
         return loop_fail(loop, EINVAL, tried, 0, "give rouse_timer_init() a callback");
     if (period < 0)
         return loop_fail(loop, EINVAL, "start a timer with period %lld", period,
                          "a period is 0 (once) or positive, in nanoseconds");
-    if (timer->place != 0 && timer->loop != loop)
+    if (timer->loop != NULL && timer->loop != loop)
         return loop_fail(loop, EBUSY, tried, 0, "it is started on another loop: stop it first");
-    if (timer->place != 0)
-        return 0;
-    void *heap = loop->heap;
-    if (memory_grow(&loop->setup.allocator, &heap, &loop->timers_capacity, loop->ntimers + 1,
-                    sizeof *loop->heap) != 0)
+    if (loop->wheel == NULL && open_wheel(loop) != 0)
         return loop_fail(loop, ENOMEM, tried, 0, NULL);
-    loop->heap = heap;
+    return 0;
+}
+
+/* The youngest of all, from now on. */
+static inline void number(struct rouse_loop *loop, struct rouse_timer *timer)
+{
+    timer->order = loop->timer_sequence | (timer->order & TIMER_UNREF);
+    loop->timer_sequence += TIMER_STEP;
+}
+
+/* Before a timer gives up its deadline: was that the first of all? */
+static inline void unsettle(struct rouse_loop *loop, const struct rouse_timer *timer)
+{
+    if (timer->deadline == loop->earliest)
+        loop->settled = false;
+}
+
+APART static int start(struct rouse_loop *loop, struct rouse_timer *timer, int64_t deadline,
+                       int64_t period)
+{
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    bool can = timer->loop == NULL ? timer->fn != NULL && loop->wheel != NULL : timer->loop == loop;
+    if (!can || period < 0) {
+        error = prepare(loop, timer, period);
+        if (error != 0)
+            return error;
+    }
+    if (timer->loop == NULL) {
+        timer->loop = loop;
+        loop->ntimers++;
+        loop->alive += !(timer->order & TIMER_UNREF);
+    } else {
+        unsettle(loop, timer);
+        wheel_unlink(timer);
+    }
+    if (deadline < loop->earliest) {
+        loop->earliest = deadline;
+        loop->settled = true;
+    }
+    timer->deadline = deadline;
+    timer->period = period;
+    number(loop, timer);
+    wheel_file(loop->wheel, timer);
     return 0;
 }
 
@@ -120,27 +105,14 @@ int rouse_timer_at(struct rouse_loop *loop, struct rouse_timer *timer, int64_t d
 {
     if (loop == NULL || timer == NULL)
         return -EINVAL;
-    int error = owner_check(loop);
-    if (error == 0)
-        error = refuse(loop, timer, period);
-    if (error != 0)
-        return error;
-    int64_t key = deadline;
-    if (loop->running && deadline < loop_now(loop)) /* in a callback: behind all that are due */
-        key = loop->now;
+    bool moves_later = timer->loop == loop && loop->owner == owner_self &&
+                       deadline >= timer->deadline && !(timer->order & TIMER_DUE);
+    if (!moves_later || period < 0)
+        return start(loop, timer, deadline, period);
+    unsettle(loop, timer);
     timer->deadline = deadline;
     timer->period = period;
-    if (timer->place == 0) {
-        timer->loop = loop;
-        timer->place = ++loop->ntimers;
-        loop->heap[timer->place - 1] = (struct heap_entry){key, timer};
-        loop->alive += !(timer->flags & TIMER_UNREF);
-    } else if (key == deadline && key > loop->heap[timer->place - 1].key) {
-        timer->flags |= TIMER_MOVED;
-        timer->moved = loop->timer_sequence++;
-        return 0;
-    }
-    file(loop, timer, key);
+    number(loop, timer);
     return 0;
 }
 
@@ -160,28 +132,39 @@ int rouse_timer_after(struct rouse_loop *loop, struct rouse_timer *timer, int64_
                           period);
 }
 
+static inline void take_out(struct rouse_loop *loop, struct rouse_timer *timer)
+{
+    timer->loop = NULL;
+    loop->ntimers--;
+    loop->alive -= !(timer->order & TIMER_UNREF);
+    wheel_unlink(timer);
+}
+
 int rouse_timer_stop(struct rouse_timer *timer)
 {
     if (timer == NULL)
         return -EINVAL;
-    if (timer->place == 0)
+    struct rouse_loop *loop = timer->loop;
+    if (loop == NULL)
         return 0;
-    int error = owner_check(timer->loop);
-    if (error == 0)
-        take_out(timer->loop, timer);
-    return error;
+    int error = owner_check(loop);
+    if (error != 0)
+        return error;
+    unsettle(loop, timer);
+    take_out(loop, timer);
+    return 0;
 }
 
 static int keep_alive(struct rouse_timer *timer, bool keep)
 {
     if (timer == NULL)
         return -EINVAL;
-    int error = timer->place != 0 ? owner_check(timer->loop) : 0;
+    int error = timer->loop != NULL ? owner_check(timer->loop) : 0;
     if (error != 0)
         return error;
-    bool was_unref = timer->flags & TIMER_UNREF;
-    timer->flags = keep ? timer->flags & (uint32_t)~TIMER_UNREF : timer->flags | TIMER_UNREF;
-    if (timer->place != 0)
+    bool was_unref = timer->order & TIMER_UNREF;
+    timer->order = keep ? timer->order & ~(uint64_t)TIMER_UNREF : timer->order | TIMER_UNREF;
+    if (timer->loop != NULL)
         timer->loop->alive += (uint32_t)was_unref - (uint32_t)!keep;
     return 0;
 }
@@ -198,31 +181,37 @@ int rouse_timer_unref(struct rouse_timer *timer)
 
 int rouse_timer_active(const struct rouse_timer *timer)
 {
-    return timer != NULL && timer->place != 0;
+    return timer != NULL && timer->loop != NULL;
 }
 
-/* Files the first timer anew if its deadline was moved since; true if it was. */
-static bool settle_first(struct rouse_loop *loop)
+/* Finds out all that can be known cheaply of the first deadline. */
+static void settle(struct rouse_loop *loop, int64_t now)
 {
-    struct rouse_timer *timer = loop->heap[0].timer;
-    if (!(timer->flags & TIMER_MOVED))
-        return false;
-    timer->flags &= (uint32_t)~TIMER_MOVED;
-    timer->sequence = timer->moved;
-    sift_down(loop, 0, (struct heap_entry){timer->deadline, timer});
-    return true;
+    struct wheel *wheel = loop->wheel;
+    uint64_t tick = wheel_tick(now);
+    wheel_settle(wheel, UINT64_MAX);
+    while (wheel->due == NULL && wheel_open(wheel, tick, UINT64_MAX))
+        ;
+    loop->settled = true;
+    if (wheel->due != NULL) {
+        loop->earliest = wheel->due->deadline;
+        return;
+    }
+    wheel->current = tick;
+    int64_t found = wheel_search(wheel);
+    if (found > loop->earliest)
+        loop->earliest = found;
 }
 
 /* The time until the first deadline; 0 if it has come. There is a timer. */
 int64_t timers_left(struct rouse_loop *loop)
 {
-    while (settle_first(loop))
-        ;
-    int64_t key = loop->heap[0].key;
     int64_t now = loop_clock(loop);
-    if (key <= now)
+    if (!loop->settled)
+        settle(loop, now);
+    if (loop->earliest <= now)
         return 0;
-    return now < 0 && key > INT64_MAX + now ? INT64_MAX : key - now;
+    return now < 0 && loop->earliest > INT64_MAX + now ? INT64_MAX : loop->earliest - now;
 }
 
 /* The next deadline in phase that is after `now`. */
@@ -234,11 +223,13 @@ static int64_t next_deadline(const struct rouse_timer *timer, int64_t now)
                                                                       : now + (int64_t)left;
 }
 
-static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
+static inline void fire(struct rouse_loop *loop, struct rouse_timer *timer, int64_t now)
 {
     if (timer->period > 0) {
-        timer->deadline = next_deadline(timer, loop->now);
-        file(loop, timer, timer->deadline);
+        wheel_unlink(timer);
+        timer->deadline = next_deadline(timer, now);
+        number(loop, timer);
+        wheel_file(loop->wheel, timer);
     } else {
         take_out(loop, timer);
     }
@@ -246,22 +237,28 @@ static void fire(struct rouse_loop *loop, struct rouse_timer *timer)
     timer->fn(timer);
 }
 
-/* Calls all that are due by the clock of this turn. What was started in this turn is due in the
- * next: filed under no earlier key than `now`, and later than all others, it surfaces last. */
+/* Calls all that are due by the clock of this turn. What is started from `timer_limit` on, in a
+ * callback of this turn, stays fresh: it is due in the next. */
 void timers_run(struct rouse_loop *loop)
 {
     int64_t now = loop_now(loop);
-    while (loop->ntimers > 0 && loop->heap[0].key <= now && !(loop->agenda & AGENDA_FORKED)) {
-        if (settle_first(loop))
-            continue;
-        if (loop->heap[0].timer->sequence >= loop->timer_limit)
-            break;
-        fire(loop, loop->heap[0].timer);
-    }
+    if (loop->earliest > now)
+        return;
+    struct wheel *wheel = loop->wheel;
+    wheel_settle(wheel, loop->timer_limit);
+    do {
+        while (wheel->due != NULL && wheel->due->deadline <= now) {
+            if (loop->agenda & AGENDA_FORKED)
+                break;
+            fire(loop, wheel->due, now);
+        }
+    } while (wheel->due == NULL && wheel_open(wheel, wheel_tick(now), loop->timer_limit));
+    settle(loop, now);
 }
 
 void timers_detach(struct rouse_loop *loop)
 {
-    while (loop->ntimers > 0)
-        loop->heap[--loop->ntimers].timer->place = 0;
+    if (loop->wheel != NULL)
+        wheel_clear(loop->wheel);
+    loop->ntimers = 0;
 }

@@ -14,6 +14,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "due.h"
+#include ROUSE_SYSTEM
 
 /* Nothing is left to read or write: waits for the next edge. With READ goes what made a short count
  * doubtful. */
@@ -27,12 +28,6 @@ static void drained(struct slot *slot, uint32_t directions)
     slot->ready &= (uint8_t)~directions;
 }
 
-static void say(struct rouse_io *io, uint32_t directions)
-{
-    if (io->loop->current == io)
-        io->loop->told |= directions;
-}
-
 static struct slot *slot_of(const struct rouse_io *io)
 {
     return &io->loop->slots[io->slot];
@@ -40,27 +35,25 @@ static struct slot *slot_of(const struct rouse_io *io)
 
 void rouse_io_drained(struct rouse_io *io, uint32_t directions)
 {
-    if (io_check(io) != 0)
-        return;
-    directions &= LOOP_DIRECTIONS;
-    say(io, directions);
-    if (!(slot_of(io)->state & SLOT_ALWAYS))
-        drained(slot_of(io), directions);
+    if (io_check(io) == 0 && !(slot_of(io)->state & SLOT_ALWAYS))
+        drained(slot_of(io), directions & LOOP_DIRECTIONS);
 }
 
-static int kind_of(struct rouse_io *io)
+/* Looked up once for a watcher and descriptor. */
+static HOT int kind_of(struct rouse_io *io)
 {
-    int kind = (int)(io->flags & IO_KIND);
-    if (kind == 0) {
-        kind = io->loop->system->kind(io->fd);
-        io->flags |= (uint32_t)kind;
-    }
-    return kind;
+    if ((io->flags & IO_KIND) == 0)
+        io->flags |= (uint32_t)io->loop->system->kind(io->fd);
+    return (int)(io->flags & IO_KIND);
 }
 
-/* What a result that is no short count says of a direction. */
-APART static void note_rest(struct slot *slot, uint32_t direction, ssize_t n, size_t size)
+/* What a result that is no short count says of a direction: if it has not been drained, it has been
+ * tried at least. */
+APART static void note_rest(struct rouse_io *io, uint32_t direction, ssize_t n, size_t size)
 {
+    struct slot *slot = slot_of(io);
+    if (io->loop->current == io)
+        io->loop->told |= direction;
     if (slot->state & SLOT_ALWAYS)
         return;
     if (n == -EAGAIN || n == -EWOULDBLOCK)
@@ -70,20 +63,16 @@ APART static void note_rest(struct slot *slot, uint32_t direction, ssize_t n, si
 }
 
 /* Notes what `n`, the result of an attempt to move `size` bytes, says of a direction. */
-static HOT void note(struct rouse_io *io, int kind, uint32_t direction, ssize_t n, size_t size)
+static HOT void note(struct rouse_io *io, uint32_t direction, ssize_t n, size_t size)
 {
     struct slot *slot = slot_of(io);
-    say(io, direction);
-    if (slot->ready == 0)
-        return;
+    uint32_t kind = io->flags & IO_KIND;
     bool tells = kind == ROUSE_KIND_STREAM || kind == ROUSE_KIND_PIPE;
-    if (n <= 0 || (size_t)n == size || !tells) {
-        note_rest(slot, direction, n, size);
-        return;
-    }
     uint32_t doubt = direction == ROUSE_READ ? ROUSE_HANGUP | ROUSE_ERROR | ROUSE_PRIORITY : 0;
-    if (!(slot->ready & doubt))
+    if (n > 0 && (size_t)n < size && tells && !(slot->ready & doubt))
         slot->ready &= (uint8_t)~direction;
+    else if (slot->ready != 0)
+        note_rest(io, direction, n, size);
 }
 
 ssize_t rouse_read(struct rouse_io *io, void *buffer, size_t size)
@@ -92,11 +81,12 @@ ssize_t rouse_read(struct rouse_io *io, void *buffer, size_t size)
     if (error != 0)
         return error;
     int kind = kind_of(io);
-    ssize_t n;
-    do
-        n = io->loop->system->read(io->fd, kind, buffer, size);
-    while (n == -EINTR);
-    note(io, kind, ROUSE_READ, n, size);
+    const struct rouse_system *system = io->loop->system;
+    ssize_t n = system == &system_table ? system_read(io->fd, kind, buffer, size)
+                                        : system->read(io->fd, kind, buffer, size);
+    while (n == -EINTR)
+        n = io->loop->system->read(io->fd, kind_of(io), buffer, size);
+    note(io, ROUSE_READ, n, size);
     return n;
 }
 
@@ -106,11 +96,12 @@ ssize_t rouse_write(struct rouse_io *io, const void *data, size_t size)
     if (error != 0)
         return error;
     int kind = kind_of(io);
-    ssize_t n;
-    do
-        n = io->loop->system->write(io->fd, kind, data, size);
-    while (n == -EINTR);
-    note(io, kind, ROUSE_WRITE, n, size);
+    const struct rouse_system *system = io->loop->system;
+    ssize_t n = system == &system_table ? system_write(io->fd, kind, data, size)
+                                        : system->write(io->fd, kind, data, size);
+    while (n == -EINTR)
+        n = io->loop->system->write(io->fd, kind_of(io), data, size);
+    note(io, ROUSE_WRITE, n, size);
     return n;
 }
 
@@ -122,7 +113,7 @@ int rouse_accept(struct rouse_io *io, rouse_fd *fd)
     do
         error = io->loop->system->accept(io->fd, fd);
     while (error == -EINTR || error == -ECONNABORTED);
-    note(io, ROUSE_KIND_OTHER, ROUSE_READ, error != 0 ? error : 1, 1);
+    note(io, ROUSE_READ, error != 0 ? error : 1, 1);
     if (error != 0 && error != -EAGAIN && error != -EWOULDBLOCK)
         loop_fail(io->loop, -error, "accept a connection on descriptor %lld", io->fd,
                   error == -EMFILE || error == -ENFILE

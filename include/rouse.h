@@ -4,8 +4,8 @@
  * A loop owns a backend (select, poll, epoll ...) and calls back for descriptors that are ready,
  * timers that are due, tasks that were deferred or posted, and hooks around its wait. All objects
  * are owned by the caller and meant to be embedded in the caller's own structs; the library
- * allocates only tables that grow with the number of watchers. Fields of the structs are private.
- * Zeroed memory is a stopped object.
+ * allocates only tables that grow with the number of watchers, and one for all timers. Fields of
+ * the structs are private. Zeroed memory is a stopped object.
  *
  * Every function that can fail returns 0 (or a count) or -errno, and leaves everything as it was
  * when it fails; rouse_error() then says in words what was tried, why it failed and what to do.
@@ -327,14 +327,13 @@ ROUSE_API int rouse_nonblock(rouse_fd fd);
 /* ---- Timers ------------------------------------------------------------------------------ */
 
 struct rouse_timer {
-    struct rouse_loop *loop;
     void (*fn)(struct rouse_timer *timer);
-    int64_t deadline;
     int64_t period;
-    uint64_t sequence;
-    uint64_t moved;
-    uint32_t place;
-    uint32_t flags;
+    struct rouse_loop *loop;
+    int64_t deadline;
+    uint64_t order;
+    struct rouse_timer *next;
+    struct rouse_timer **link;
 };
 
 /* Makes `timer` a stopped timer that will call `fn`. Not on a started one. */
@@ -344,12 +343,12 @@ ROUSE_API void rouse_timer_init(struct rouse_timer *timer, void (*fn)(struct rou
  * Starts a timer, or moves a started one. _at: at a time of rouse_now(); the hot path. _after:
  * `delay` from now, for which it reads the clock. With a `period` it repeats, in phase; late by
  * several periods it is called once. Moving a deadline later is a store: the idle timeout that is
- * pushed back by every message costs nothing. Never early; equal deadlines in the order started;
- * one started in a callback is called in the next turn at the soonest, and counts as due then if
- * its deadline has passed. A timer is no longer started when the callback of its last deadline
- * runs, which may start it again, stop it or free it.
+ * pushed back by every message costs nothing. Never early; in the order of deadlines, and equal
+ * ones in the order started; but one started in a callback is called in the next turn at the
+ * soonest. A timer is no longer started when the callback of its last deadline runs, which may
+ * start it again, stop it or free it.
  * Errors: -EINVAL (no callback, a negative delay or period), -EBUSY (started on another loop),
- * -ENOMEM, -EPERM, -ECHILD. A sum beyond INT64_MAX is INT64_MAX.
+ * -ENOMEM (the first start on a loop only), -EPERM, -ECHILD. A sum beyond INT64_MAX is INT64_MAX.
  */
 ROUSE_API int rouse_timer_at(struct rouse_loop *loop, struct rouse_timer *timer, int64_t deadline,
                              int64_t period);

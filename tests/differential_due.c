@@ -47,16 +47,14 @@ static bool is_due(const struct play_timer *timer)
 
 static bool comes_before(const struct play_timer *a, const struct play_timer *b)
 {
-    return a->filed != b->filed ? a->filed < b->filed : a->order < b->order;
+    return a->deadline != b->deadline ? a->deadline < b->deadline : a->order < b->order;
 }
 
 void due_timer_started(struct play_timer *timer, int64_t deadline, int64_t period)
 {
-    int64_t now = timer->play->clock.now;
     timer->active = true;
     timer->fresh = timer->play->turning;
     timer->deadline = deadline;
-    timer->filed = timer->fresh && deadline < now ? now : deadline;
     timer->period = period;
     timer->order = timer->play->order++;
 }

@@ -97,14 +97,23 @@ bool oracle_is_due(const struct play *play)
     return false;
 }
 
-/* An edge that is no longer wanted is reported once, and that the kernel will not watch a file is
- * said once; either ends the wait of that turn. */
+/* Whether a wait may bring what its owner does not want. */
+static bool may_be_unwanted(const struct end *end)
+{
+    if (remembers(end))
+        return end->before != 0;
+    bool guesses = end->play->traits & ROUSE_TRAIT_GUESS;
+    return end->want == 0 && (guesses || world_ready(end->fd, DIRECTIONS) != 0);
+}
+
+/* An edge that is no longer wanted is reported once, and so is what comes to a watcher that is
+ * paused; that the kernel will not watch a file is said once. Each ends the wait of that turn. */
 bool oracle_may_wake(const struct play *play)
 {
     for (const struct end *end = play->ends; end < play->ends + ENDS; end++) {
         bool refused = end->kind >= WORLD_KINDS && end->want != 0;
         bool late = end->lately & ~end->before;
-        if (end->started && ((remembers(end) && end->before != 0) || refused || late))
+        if (end->started && (may_be_unwanted(end) || refused || late))
             return true;
     }
     return oracle_may_guess(play);

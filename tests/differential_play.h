@@ -66,7 +66,6 @@ struct play_timer {
     bool active;
     bool fresh; /* started since the wait: not in this turn */
     int64_t deadline, period;
-    int64_t filed; /* its deadline as far as the order of timers goes */
     uint64_t order;
 };
 

@@ -142,6 +142,25 @@ static void clock_at_its_end_is_no_trouble(void **state)
     CHECK_OK(NULL, rouse_close(loop));
 }
 
+/* What is left until then is more than there are nanoseconds in a number. */
+static void last_deadline_by_a_clock_before_its_zero(void **state)
+{
+    (void)state;
+    struct world_clock clock;
+    struct rouse_loop *loop = stage_open(&clock);
+    clock.now = -1000;
+    clock.stands = true;
+    struct player a;
+    player_init(&a, loop, 'a', NULL);
+    CHECK_OK(loop, rouse_timer_at(loop, &a.timer, INT64_MAX, 0));
+    assert_int_equal(rouse_turn(loop, -1), 0);
+    assert_int_equal(clock.asked, INT64_MAX - 1000);
+    clock.now = INT64_MAX;
+    assert_int_equal(rouse_turn(loop, 0), 1);
+    CHECK_JOURNAL("a");
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
 static void every_limit_of_a_turn_is_valid(void **state)
 {
     (void)state;
@@ -236,6 +255,7 @@ int main(void)
         cmocka_unit_test(every_pair_of_deadline_and_period_is_valid),
         cmocka_unit_test(deadlines_before_time_began_are_due),
         cmocka_unit_test(clock_at_its_end_is_no_trouble),
+        cmocka_unit_test(last_deadline_by_a_clock_before_its_zero),
         cmocka_unit_test(every_limit_of_a_turn_is_valid),
         cmocka_unit_test(negative_delays_and_periods_are_refused),
         cmocka_unit_test(clock_that_steps_back_is_clamped),
