@@ -25,12 +25,28 @@ setup_has() {
     meson) meson --version | { IFS=. read -r major _ && [ "$major" -ge 1 ]; } ;;
     ninja) command -v ninja || command -v ninja-build || command -v samu ;;
     pkg-config) command -v pkg-config || command -v pkgconf ;;
+    scipy) setup_python ;;
+    libev) echo '#include <ev.h>' | cc -E -x c - ;;
+    libevent) echo '#include <event2/event.h>' | cc -E -x c - ;;
+    libuv) echo '#include <uv.h>' | cc -E -x c - ;;
     cmocka | liburing) pkg-config --exists "$1" || pkgconf --exists "$1" ;;
     *-gcc) echo '#include <stdio.h>' | "$1" -E -x c - ;;
     x86_64) [ "$(uname -m)" = x86_64 ] ;;
     cmocka-source | kernel-* | zig) [ -d "$root/build/targets/$1" ] ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
+}
+
+# The first python that has scipy: a system's packages are for the system's own, which need not be
+# the first in PATH.
+setup_python() {
+    for setup_name in python3 /usr/bin/python3 /usr/local/bin/python3; do
+        if "$setup_name" -c 'import scipy' 2>/dev/null; then
+            echo "$setup_name"
+            return
+        fi
+    done
+    return 1
 }
 
 # The package manager of this machine.
@@ -65,6 +81,13 @@ setup_packages() {
     dnf:liburing) echo liburing-devel ;;
     brew:liburing | pkg:liburing) ;; # it is for Linux
     pacman:python3 | brew:python3) echo python ;;
+    apt-get:libev | apt-get:libevent | apk:libev | apk:libevent | apk:libuv) echo "$2-dev" ;;
+    apt-get:libuv) echo libuv1-dev ;;
+    dnf:libev | dnf:libevent | dnf:libuv) echo "$2-devel" ;;
+    apt-get:scipy | dnf:scipy) echo python3-scipy ;;
+    pacman:scipy) echo python-scipy ;;
+    apk:scipy) echo py3-scipy ;;
+    pkg:scipy) ;; # its name has the version of python
     *:zig) setup_has npm || echo npm ;; # to fetch it with
     *:cmocka-source | *:kernel-*) ;;    # python3 fetches them with apt-get
     apt-get:musl-gcc) echo musl-tools ;;

@@ -55,7 +55,7 @@ def _taxes(samples, rungs, workloads, least=0):
 
 def tax(samples, rungs):
     parts = [f'{_range(taxes)} on {backend}'
-             for backend, taxes in _taxes(samples, rungs, ('chain', 'c10k'))]
+             for backend, taxes in _taxes(samples, rungs, ('chain', 'echo'))]
     return parts and f'Where a loop written by hand takes 1, the library takes {listing(parts)}'
 
 

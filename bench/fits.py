@@ -11,6 +11,7 @@ import collections
 
 import gnuplot
 from rungs import title
+from samples import Row
 from units import amount, nanoseconds
 
 # `most` is the largest N, `raw` the fit of the raw loop or None. At the largest N, `vain` reads
@@ -29,16 +30,16 @@ print sprintf("%.9g %.9g %.9g %.9g", a, a_err, b, b_err)
 """
 
 
-def fit(samples, rung, loop='rouse'):
+def fit(samples, rung, time=Row.time):
     """The fit of a backend; None if there are too few points."""
-    of = [(shape, row) for shape, row in samples.of('idle', rung.backend) if row.time(loop)]
-    points = [(shape.n, row.time(loop).middle) for shape, row in of]
+    of = [(shape, row) for shape, row in samples.of('idle', rung.backend) if time(row)]
+    points = [(shape.n, time(row).middle) for shape, row in of]
     if len(points) < LEAST_POINTS:
         return None
     (first, low), (last, high) = points[0], points[-1]
     guess = {'a': low, 'b': max(high - low, 0.001) / (last - first)}
     answer = gnuplot.run(gnuplot.block('points', points) + SCRIPT.format(**guess))
-    raw = fit(samples, rung, 'raw') if loop == 'rouse' else None
+    raw = fit(samples, rung, Row.raw_time) if time == Row.time else None
     most = of[-1][1]
     return Fit(rung, *map(float, answer.split()), last, most.each('empty') / (last - 1),
                most.each('switches'), raw)

@@ -1,31 +1,46 @@
 /*
- * rouse-measure: measures one workload on one backend and prints every raw sample as a line of
+ * rouse-measure: has subjects do a workload by turns, and prints every raw sample as a line of
  * JSON.
  *
  *     rouse-measure list
- *     rouse-measure idle epoll n=1024 pairs=20 slice_us=4000
- *     rouse-measure chain epoll n=100 active=1 timers=3 edge=0
- *     rouse-measure chain io_uring n=100 edge=1 against=epoll     with the raw loop of another
- *     rouse-measure c10k poll connections=10000 active=64 idle_ms=1000
- *     rouse-measure hold threads n=10000 idle_ms=1000
+ *     rouse-measure chain raw:epoll,rouse-edge:epoll,libev:epoll n=100 active=1 timers=3
+ *     rouse-measure idle raw:poll,rouse:poll n=1000 rounds=20 slice_us=4000
  *
- * bench/compare runs it many times, in an order that spreads whatever drifts; this program does not
- * know about rounds or statistics. By itself it serves to look at one case: under callgrind with
- * `events=1000 raw=0`, or under strace.
+ * The first subject is the reference. bench/compare and bench/peers run it many times, in an order
+ * that spreads whatever drifts; this program knows nothing of statistics. By itself it serves to
+ * look at one case: under callgrind or strace, with one subject and `rounds=1 events=1000`.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "built.h"
-#include "c10k.h"
-#include "chain.h"
-#include "hold.h"
-#include "idle.h"
+#include "contest.h"
 
-#include <rouse/backend.h>
-
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define MOST_ENTRANTS 64
+
+static const char *const modules[] = {BENCH_MODULES NULL};
+
+/* Modules lie beside this program. */
+static const struct subject *load(const char *module)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0)
+        die("cannot find where this program lies");
+    path[length] = '\0';
+    char *name = strrchr(path, '/') + 1;
+    snprintf(name, sizeof path - (size_t)(name - path), "%s", module);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const struct subject *subject = handle ? dlsym(handle, "subject") : NULL;
+    if (!subject)
+        die("cannot load a subject: %s", dlerror());
+    return subject;
+}
 
 static void print_text(const char *text)
 {
@@ -38,40 +53,56 @@ static void print_text(const char *text)
     putchar('"');
 }
 
-/* Why a backend could not be opened, without what rouse_open() says around it. */
-static const char *reason(char *why, const char *name)
+static const char *truth(bool value)
 {
-    char *end = strstr(why, "; there are ");
-    if (end)
-        *end = '\0';
-    char *begin = strstr(why, name);
-    return begin ? begin + strlen(name) + strlen(": ") : why;
+    return value ? "true" : "false";
 }
 
-/* A line for each backend: whether it is compiled in and works here and now, and if not why not.
- * Those that only stand before another are left out. */
+static void print_subject(const struct subject *subject, const char *backend)
+{
+    struct standing standing = subject->standing(backend);
+    printf("{\"subject\":\"%s:%s\",\"version\":\"%s\",\"built\":%s,\"works\":%s,"
+           "\"lesson\":%s,\"fd_limit\":%d,\"why\":",
+           subject->name, backend, subject->version(), truth(standing.built), truth(standing.works),
+           truth(standing.lesson), standing.fd_limit);
+    print_text(standing.why);
+    printf(",\"workloads\":[");
+    for (const struct workload *one = subject->workloads; one->name; one++)
+        printf("%s\"%s\"", one == subject->workloads ? "" : ",", one->name);
+    printf("]}\n");
+}
+
+/* A line for each subject on each of its backends: how it stands, and which workloads it does. */
 static void list(void)
 {
-    for (unsigned i = 0; rouse_rung_at(i); i++) {
-        const struct rouse_rung *rung = rouse_rung_at(i);
-        const struct rouse_backend *backend = rung->backend;
-        if (backend && backend->traits & ROUSE_TRAIT_WRAPS)
-            continue;
-        char why[512] = "";
-        struct rouse_config config = {
-            .size = sizeof config, .backend = rung->name, .why = why, .why_size = sizeof why};
-        struct rouse_loop *loop = NULL;
-        if (rouse_open(&loop, &config) == 0)
-            rouse_close(loop);
-        printf("{\"backend\":\"%s\",\"compiled\":%s,\"works\":%s,\"lesson\":%s,"
-               "\"fd_limit\":%d,\"raw\":%s,\"compiler\":\"%s\",\"why\":",
-               rung->name, backend ? "true" : "false", loop ? "true" : "false",
-               backend && backend->traits & ROUSE_TRAIT_LESSON ? "true" : "false",
-               backend ? backend->fd_limit : 0, raw_find(rung->name) ? "true" : "false",
-               BENCH_COMPILER);
-        print_text(backend ? reason(why, rung->name) : rung->missing);
-        printf("}\n");
+    for (const char *const *module = modules; *module; module++) {
+        const struct subject *subject = load(*module);
+        for (const char *const *backend = subject->backends; *backend; backend++)
+            print_subject(subject, *backend);
     }
+}
+
+static const struct workload *find_workload(const struct subject *subject, const char *name)
+{
+    for (const struct workload *one = subject->workloads; one->name; one++)
+        if (strcmp(one->name, name) == 0)
+            return one;
+    die("%s does not do the workload %s: see rouse-measure list", subject->name, name);
+}
+
+/* "libev:epoll" */
+static struct entrant find_entrant(const char *name, const char *workload)
+{
+    for (const char *const *module = modules; *module; module++) {
+        const struct subject *subject = load(*module);
+        size_t length = strlen(subject->name);
+        if (strncmp(subject->name, name, length) != 0 || name[length] != ':')
+            continue;
+        for (const char *const *backend = subject->backends; *backend; backend++)
+            if (strcmp(*backend, name + length + 1) == 0)
+                return (struct entrant){name, *backend, subject, find_workload(subject, workload)};
+    }
+    die("there is no subject %s: see rouse-measure list", name);
 }
 
 struct setting {
@@ -80,13 +111,8 @@ struct setting {
 };
 
 /* Stores the value of `key=value`; settings end with a NULL name. */
-static void set(const struct setting *settings, struct plan *plan, const char *argument)
+static void set(const struct setting *settings, const char *argument)
 {
-    const char against[] = "against=";
-    if (strncmp(argument, against, strlen(against)) == 0) {
-        plan->against = argument + strlen(against);
-        return;
-    }
     const char *equals = strchr(argument, '=');
     size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
     for (; settings->name; settings++) {
@@ -109,36 +135,33 @@ int main(int count, char **arguments)
         return 0;
     }
     if (count < 3)
-        die("usage: rouse-measure list | WORKLOAD BACKEND [setting=value ...]");
-    struct plan plan = {.pairs = 20, .slice_us = 4000, .rouse = 1, .raw = 1};
-    struct chain_shape chain = {.n = 100};
-    struct c10k_shape c10k = {.connections = 10000, .idle_ms = 1000}; /* `hold` waits as long */
-    long active = 0; /* 0: as is usual for the workload */
+        die("usage: rouse-measure list | WORKLOAD SUBJECT[,SUBJECT...] [setting=value ...]");
+    struct plan plan = {.rounds = 10, .slice_us = 4000};
+    struct shape shape = {.n = 0};
     const struct setting settings[] = {
-        {"pairs", &plan.pairs},     {"slice_us", &plan.slice_us},
-        {"events", &plan.events},   {"rouse", &plan.rouse},
-        {"raw", &plan.raw},         {"n", &chain.n},
-        {"active", &active},        {"timers", &chain.timers},
-        {"edge", &chain.edge},      {"connections", &c10k.connections},
-        {"idle_ms", &c10k.idle_ms}, {NULL, NULL},
+        {"rounds", &plan.rounds},
+        {"slice_us", &plan.slice_us},
+        {"events", &plan.events},
+        {"seed", &plan.seed},
+        {"n", &shape.n},
+        {"active", &shape.active},
+        {"timers", &shape.timers},
+        {"rate", &shape.rate},
+        {"threads", &shape.threads},
+        {"idle_ms", &shape.idle_ms},
+        {NULL, NULL},
     };
     for (int i = 3; i < count; i++)
-        set(settings, &plan, arguments[i]);
-    const char *workload = arguments[1];
-    const char *backend = arguments[2];
-    chain.active = active > 0 ? active : 1;
-    c10k.active = active > 0 ? active : 64;
-    if (chain.n < 1 || c10k.connections < 1)
-        die("n and connections are at least 1");
-    if (strcmp(workload, "idle") == 0)
-        idle_measure(backend, (int)chain.n, &plan);
-    else if (strcmp(workload, "chain") == 0)
-        chain_measure(backend, &chain, &plan);
-    else if (strcmp(workload, "c10k") == 0)
-        c10k_measure(backend, &c10k, &plan);
-    else if (strcmp(workload, "hold") == 0)
-        hold_measure(backend, (int)chain.n, c10k.idle_ms);
-    else
-        die("%s: no such workload: idle, chain, c10k or hold", workload);
+        set(settings, arguments[i]);
+    struct entrant entrants[MOST_ENTRANTS];
+    int entered = 0;
+    for (char *name = strtok(arguments[2], ","); name; name = strtok(NULL, ",")) {
+        if (entered == MOST_ENTRANTS)
+            die("at most %d subjects", MOST_ENTRANTS);
+        entrants[entered++] = find_entrant(name, arguments[1]);
+    }
+    if (entered == 0)
+        die("no subject is named");
+    contest_run(entrants, entered, &shape, &plan);
     return 0;
 }

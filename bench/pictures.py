@@ -133,8 +133,8 @@ def tax(samples, rungs):
     for rung in rungs:
         rows = [(chain_words(shape), row)
                 for shape, row in samples.of('chain', rung.backend)]
-        rows += [(f'{shape.n:,} connections (c10k)', row)
-                 for shape, row in samples.of('c10k', rung.backend)]
+        rows += [(f'{shape.n:,} connections', row)
+                 for shape, row in samples.of('echo', rung.backend)]
         series.append((rung, [(name, row.tax()) for name, row in rows
                               if row.tax() and not rung.lesson]))
     return _ratios('tax', 'rouse / raw loop on the same system call', series)

@@ -1,7 +1,11 @@
 /*
- * What a process takes, as the system tells it: memory, threads, and the CPU that it uses while it
- * should sleep. One that is measured so is a child with a control socket to its parent, so that
- * what it holds is its own, and what the watching costs is not.
+ * A process that is measured, and another that it works with: how they part, how they speak, and
+ * what the system tells of one of them: memory, threads, and the CPU that it uses while it should
+ * sleep.
+ *
+ * The one that is measured is the child, so that what it holds and uses is its own. They speak over
+ * a socket that keeps messages whole; when one of them ends, the other one reads the end of it, and
+ * ends too.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,6 +14,21 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* Forks, and stores each side's end of the socket, which does not block. 0 in the child; in the
+ * parent the child's number. */
+int process_fork(int *control);
+
+/* Gives this process a processor of its own: number 0 or 1 of those that it may use, if there are
+ * two. All threads that it starts later stay there with it. */
+void process_pin(int number);
+
+/* Send and receive a message on the control socket; they die if the other side has gone. */
+void process_tell(int control, const void *message, size_t size);
+void process_hear(int control, void *message, size_t size);
+
+/* Waits for the end of the child and ends with its status. */
+_Noreturn void process_follow(int pid);
 
 struct footprint {
     long size_kb;          /* addresses that are mapped */
@@ -22,17 +41,6 @@ struct footprint {
 /* Of this process. */
 struct footprint footprint_now(void);
 
-/* Prints the members of a footprint for JSON, each with a comma before it and `when` behind its
- * name. */
-void footprint_print(const struct footprint *footprint, const char *when);
-
-/* Forks. Both sides get their end of a socket that keeps messages whole; returns 0 in the child. */
-int process_fork(int *control);
-
-/* Send and receive a message on the control socket; they die if the other side has gone. */
-void process_tell(int control, const void *message, size_t size);
-void process_hear(int control, void *message, size_t size);
-
 /* How much CPU the process uses in so many milliseconds in which it should sleep. It may first
  * finish what it was at. On a machine that is busy with others it does not get all that it would
  * use: so long did its first thread wait for a processor. */
@@ -41,10 +49,19 @@ struct rest {
 };
 struct rest process_watch(int pid, long milliseconds);
 
-/* Prints its members for JSON, each with a comma before it. */
-void rest_print(const struct rest *rest);
+/* What was seen of a process that holds something: itself before and after it took it, and its
+ * sleep with it. */
+struct look {
+    struct footprint before, held;
+    uint64_t start_ns; /* from the one to the other */
+    struct rest rest;
+};
 
-/* Waits for the end of the child, and dies if it has failed. */
-void process_join(int pid);
+/* It is about to take it; it has taken it. */
+void look_begin(struct look *look);
+void look_held(struct look *look);
+
+/* Prints the members of a look for JSON, each with a comma before it. */
+void look_print(const struct look *look);
 
 #endif

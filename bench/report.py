@@ -15,6 +15,7 @@ import tables
 from rungs import LESSON_NOTE
 
 TEMPLATE = pathlib.Path(__file__).with_name('report.html')
+STYLE = pathlib.Path(__file__).with_name('page.css')
 NOTHING = '<p>Nothing of this was measured.</p>'
 CUT = '<p><strong>The run was cut short; this is what there is.</strong></p>'
 
@@ -65,7 +66,7 @@ def _figures(samples, rungs, found):
             'nothing is not drawn.'),
         'tax': _figure(
             pictures.tax(samples, rungs), lambda: findings.tax(samples, rungs),
-            '<code>chain</code> and <code>c10k</code>: the tax with its 95 % interval. Left of the '
+            '<code>chain</code> and <code>echo</code>: the tax with its 95 % interval. Left of the '
             'line the library is cheaper than the raw loop.'),
         'tax_by_n': _figure(
             pictures.tax_by_n(samples, rungs), lambda: findings.tax_by_n(samples, rungs),
@@ -92,6 +93,7 @@ def write(path, samples, rungs, plan, found, environment, whole):
 
     page = string.Template(TEMPLATE.read_text(encoding='utf-8')).substitute(
         _figures(samples, rungs, found),
+        style=STYLE.read_text(encoding='utf-8'),
         headlines=_headlines(found),
         cut='' if whole else CUT,
         idle_tables=_tables(tables.idle(samples, rungs), said('idle')),
@@ -99,11 +101,12 @@ def write(path, samples, rungs, plan, found, environment, whole):
         chain_tables=_tables(tables.chain(samples, rungs), said('chain')),
         against_tables=_tables(tables.against(samples, rungs)),
         hold_tables=_tables(tables.hold(samples, rungs), said('hold')),
-        c10k_tables=_tables(tables.c10k(samples, rungs), said('c10k')),
+        echo_tables=_tables(tables.echo(samples, rungs), said('echo')),
+        launches=plan.effort.launches,
         rounds=plan.effort.rounds,
-        pairs=plan.effort.pairs,
+        echo_rounds=plan.effort.echo_rounds,
+        lesson_launches=plan.lesson.launches,
         lesson_rounds=plan.lesson.rounds,
-        lesson_pairs=plan.lesson.pairs,
         slice_ms=f'{plan.effort.slice_us / 1000:g}',
         facts=_facts(environment))
     path.write_text(page, encoding='utf-8')

@@ -1,6 +1,6 @@
 /*
- * Workload `c10k`, the server: the library's side, the order of things, and the slices. What takes
- * part in a slice is one loop and ten thousand sockets; accepting them is not timed.
+ * What every server of the benchmark has. The connections are accepted here, by plain calls: to
+ * hold and to serve them is what is measured. Each process needs one descriptor per connection.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,181 +8,100 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
-
-static void tell(const struct server *server, const struct control_message *message)
-{
-    process_tell(server->control.fd, message, sizeof *message);
-}
-
-static void on_request(struct rouse_io *io, uint32_t ready)
-{
-    report_check(io, ready);
-    struct server *server = ((struct connection *)io)->server;
-    char message[MESSAGE_SIZE];
-    ssize_t got = rouse_read(io, message, sizeof message);
-    if (got == -EAGAIN)
-        server->empty++;
-    else if (got != sizeof message || rouse_write(io, message, sizeof message) != sizeof message)
-        die("c10k: a message did not come or go whole");
-    else if (++server->answered == server->until)
-        rouse_stop(server->loop);
-}
-
-static void watch(struct connection *connection, void (*fn)(struct rouse_io *, uint32_t))
-{
-    rouse_io_init(&connection->io, fn);
-    struct rouse_loop *loop = connection->server->loop;
-    if (rouse_io_start(loop, &connection->io, connection->fd, ROUSE_READ) != 0)
-        die("c10k: %s", rouse_error(loop));
-}
-
-static void on_connection(struct rouse_io *io, uint32_t ready)
-{
-    report_check(io, ready);
-    struct server *server = ((struct connection *)io)->server;
-    int fd = -1;
-    int result = 0;
-    while (server->accepted < server->count && (result = rouse_accept(io, &fd)) == 0) {
-        struct connection *connection = &server->connections[server->accepted++];
-        *connection = (struct connection){.server = server, .fd = fd};
-        watch(connection, on_request);
-    }
-    if (result != 0 && result != -EAGAIN)
-        die("c10k: accept: %s", strerror(-result));
-    if (server->accepted < server->count)
-        return;
-    rouse_io_close(io);
-    rouse_stop(server->loop);
-}
-
-/* The client has looked at our sleep for long enough. */
-static void on_control(struct rouse_io *io, uint32_t ready)
-{
-    report_check(io, ready);
-    struct control_message message;
-    ssize_t got = rouse_read(io, &message, sizeof message);
-    if (got == sizeof message)
-        rouse_stop(((struct connection *)io)->server->loop);
-    else if (got != -EAGAIN)
-        die("c10k: the client has gone");
-}
-
-static void run_once(struct server *server)
-{
-    int result = rouse_run(server->loop);
-    if (result != 1)
-        die("c10k: rouse_run on %s: %s", server->backend, strerror(-result));
-}
 
 static void listen_on_loopback(struct server *server)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
+    int second = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0 ||
+    /* A reset that comes while the server closes may be lost on what waits for the client's end.
+     * For what is accepted, let that wait a second, and not a minute. */
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &second, sizeof second) != 0 ||
+        bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        die("c10k: cannot listen on 127.0.0.1: %s", strerror(errno));
-    server->listener = (struct connection){.server = server, .fd = fd};
-    tell(server, &(struct control_message){.port = ntohs(address.sin_port)});
+        die("cannot listen on 127.0.0.1: %s", strerror(errno));
+    server->listener = fd;
+    server->port = ntohs(address.sin_port);
 }
 
-/* Accepts them all and holds them until the client says that it has seen enough. */
-static void hold(struct server *server)
+/* Waits for it with an eye on the client, which may end instead. */
+static int accept_one(const struct server *server, long index)
 {
-    server->loop = loop_open(server->backend);
+    struct pollfd wait[] = {{.fd = server->listener, .events = POLLIN}, {.fd = server->control}};
+    int yes = 1;
+    int fd;
+    while ((fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            die("connection %ld: accept: %s (see ulimit -n)", index, strerror(errno));
+        if (poll(wait, 2, -1) > 0 && wait[1].revents != 0)
+            die("the client has gone");
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0)
+        die("connection %ld: TCP_NODELAY: %s", index, strerror(errno));
+    return fd;
+}
+
+static void tell(const struct server *server, const struct order *order)
+{
+    process_tell(server->control, order, sizeof *order);
+}
+
+struct server *server_open(const struct shape *shape, struct paced *paced)
+{
+    int control;
+    int pid = process_fork(&control);
+    if (pid != 0)
+        client_run(control, pid, paced);
+    process_pin(1);
+    struct server *server = calloc(1, sizeof *server + (size_t)shape->n * sizeof server->fds[0]);
+    if (!server)
+        die("no memory for %ld connections", shape->n);
+    server->shape = *shape;
+    server->control = control;
+    server->paced = paced;
     listen_on_loopback(server);
-    watch(&server->listener, on_connection);
-    run_once(server);
-    loop_settle(server->loop, server->count);
-    tell(server, &(struct control_message){.before = server->before, .held = footprint_now()});
-    watch(&server->control, on_control);
-    run_once(server);
-    rouse_close(server->loop);
+    tell(server, &(struct order){ORDER_CONNECT, .port = server->port, .count = shape->n});
+    for (long i = 0; i < shape->n; i++)
+        server->fds[i] = accept_one(server, i);
+    return server;
 }
 
-/* Both loops serve what the client sends once it has been told how much. */
-static void ask(struct server *server, uint64_t requests)
+void server_close(struct server *server)
 {
-    server->until += requests;
-    tell(server, &(struct control_message){.requests = requests});
-}
-
-static void check(const struct server *server, struct sample *sample, uint64_t events)
-{
-    sample->events = events;
-    sample->empty = server->empty;
-    if (server->answered != server->until)
-        die("c10k: %llu requests answered on %s, %llu asked", (unsigned long long)server->answered,
-            server->backend, (unsigned long long)server->until);
-}
-
-static void rouse_slice(void *work, uint64_t warmup, uint64_t events, struct sample *sample)
-{
-    struct server *server = work;
-    server->loop = loop_open(server->backend);
-    for (int i = 0; i < server->count; i++)
-        watch(&server->connections[i], on_request);
-    loop_settle(server->loop, server->count);
-    ask(server, warmup);
-    run_once(server);
-    server->empty = 0;
-    sample_begin(sample, server->loop);
-    ask(server, events);
-    run_once(server);
-    sample_end(sample, server->loop);
-    check(server, sample, events);
-    rouse_close(server->loop);
-}
-
-static void raw_slice(void *work, uint64_t warmup, uint64_t events, struct sample *sample)
-{
-    struct server *server = work;
-    void *set = server->raw->open(server->count, 0);
-    for (int i = 0; i < server->count; i++)
-        server->raw->watch(set, server->connections[i].fd, i);
-    ask(server, warmup);
-    server->raw->serve(set, server, server->until);
-    server->empty = 0;
-    sample_begin(sample, NULL);
-    ask(server, events);
-    server->raw->serve(set, server, server->until);
-    sample_end(sample, NULL);
-    check(server, sample, events);
-    server->raw->close(set);
-}
-
-void server_run(const char *backend, const struct c10k_shape *shape, int control,
-                const struct plan *plan)
-{
-    struct server server = {.backend = backend,
-                            .raw = raw_choose(backend, plan->against),
-                            .count = (int)shape->connections,
-                            .before = footprint_now()};
-    server.control = (struct connection){.server = &server, .fd = control};
-    server.connections = calloc((size_t)server.count, sizeof *server.connections);
-    if (!server.connections)
-        die("c10k: no memory for %d connections", server.count);
-    hold(&server);
-    char label[160];
-    snprintf(label, sizeof label,
-             "\"workload\":\"c10k\",\"backend\":\"%s\",\"connections\":%d,\"active\":%ld", backend,
-             server.count, shape->active);
-    struct contest contest = {.label = label,
-                              .active = (uint64_t)shape->active,
-                              .work = &server,
-                              .rouse = rouse_slice,
-                              .raw = server.raw ? raw_slice : NULL};
-    contest_run(&contest, plan);
-    ask(&server, 0);
-    /* The client closes first, by a reset, so that no port of either side is kept for a minute. */
     char end;
-    if (recv(control, &end, 1, 0) != 0)
-        die("c10k: the client says something after the end");
-    free(server.connections);
+    struct pollfd wait = {.fd = server->control, .events = POLLIN};
+    server_order(server, ORDER_END, 0);
+    poll(&wait, 1, -1);
+    if (recv(server->control, &end, 1, 0) != 0)
+        die("the client says something after the end");
+    for (long i = 0; i < server->shape.n; i++)
+        close(server->fds[i]);
+    close(server->listener);
+    close(server->control);
+    free(server);
+}
+
+void server_order(const struct server *server, enum order_kind kind, uint64_t requests)
+{
+    tell(server, &(struct order){.kind = kind,
+                                 .port = server->port,
+                                 .count = server->shape.idle_ms,
+                                 .active = server->shape.active,
+                                 .rate = server->shape.rate,
+                                 .requests = requests});
+}
+
+void server_wait(const struct server *server)
+{
+    char done;
+    process_hear(server->control, &done, sizeof done);
 }

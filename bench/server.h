@@ -1,75 +1,42 @@
 /*
- * Workload `c10k`, the server: echoes messages on thousands of TCP connections, of which a few are
- * active.
+ * What every server of the benchmark has, whichever loop serves: a client, a listening socket, and
+ * connections that have been accepted.
  *
- * It is a process of its own, so that its CPU time and its memory are the server's alone. First it
- * accepts every connection through the library and holds them, asleep, while the client looks at
- * its CPU clock. Then the library and the raw loop serve requests by turns, each slice over the
- * same connections. A control socket tells the client how many requests to make.
+ * Forking makes the measured process the child, and the one that was started the client; so the
+ * CPU time and the memory that are measured are the server's alone. If there are two processors,
+ * each process stays on one: a server that is moved to where its client runs, and back, as the
+ * scheduler likes to, is another server each time.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
-#include "contest.h"
+#include "client.h"
 #include "process.h"
-#include "raw.h"
-
-#include <errno.h>
-#include <sys/socket.h>
-
-#define MESSAGE_SIZE 64
-
-struct connection {
-    struct rouse_io io;
-    struct server *server;
-    int fd;
-};
+#include "subject.h"
 
 struct server {
-    const char *backend;
-    const struct raw *raw;
-    struct rouse_loop *loop;
-    struct connection listener;
-    struct connection control; /* to the client */
-    struct connection *connections;
-    int count;
-    int accepted;
-    struct footprint before; /* the first connection */
-    uint64_t answered;
-    uint64_t until; /* the library's loop stops when so many have been */
-    uint64_t empty; /* reads that found nothing: reports that were wrong */
+    struct shape shape;
+    int control; /* to the client */
+    int listener;
+    int port;
+    const struct paced *paced; /* what the last order has found */
+    struct look look;
+    int fds[]; /* shape.n connections */
 };
 
-/* From the command line. */
-struct c10k_shape {
-    long connections, active, idle_ms;
-};
+/* Forks, and returns in the child, with n connections. See client_run() for `paced`. */
+struct server *server_open(const struct shape *shape, struct paced *paced);
 
-/* What the sockets of the control pair carry, in both directions. */
-struct control_message {
-    long port;
-    uint64_t requests;             /* that the client shall make now */
-    struct footprint before, held; /* without a connection, and with all of them */
-};
+/* Closes all connections; the client first, by a reset, so that no port of either side is kept for
+ * a minute. */
+void server_close(struct server *server);
 
-/* Echoes one message, in a raw loop. */
-static inline void server_answer(struct server *server, struct connection *connection)
-{
-    char message[MESSAGE_SIZE];
-    ssize_t got = recv(connection->fd, message, sizeof message, 0);
-    if (got < 0 && errno == EAGAIN)
-        server->empty++;
-    else if (got != sizeof message ||
-             send(connection->fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message)
-        die("c10k: a message did not come or go whole");
-    else
-        server->answered++;
-}
+/* Orders requests of this kind; returns at once. */
+void server_order(const struct server *server, enum order_kind kind, uint64_t requests);
 
-/* The server's process: serves until all slices have been measured. */
-void server_run(const char *backend, const struct c10k_shape *shape, int control,
-                const struct plan *plan);
+/* Waits until the client has done what it was ordered to do. */
+void server_wait(const struct server *server);
 
 #endif

@@ -1,55 +1,18 @@
-"""The tables, once for the terminal and once for the page.
+"""The tables that bench/compare makes of its samples.
 
 SPDX-License-Identifier: MIT
 """
 
-import html
-
 import fits
 from plan import BASE
 from rungs import title
+from table import Table
 from units import amount, digits, nanoseconds, size
 
 ABREAST = 3  # backends side by side in one table
 AGAINST = 4
 WORK_NOTE = ("The loop's own wake descriptor is one more than N; select hands over every number up "
              'to the highest.')
-
-
-class Table:
-    """Rows of strings under a head; the first column is text, the others are numbers."""
-
-    def __init__(self, head, rows, groups=()):
-        self.head = head
-        self.rows = rows
-        self.groups = groups  # what stands over the head: a name, and how many columns it spans
-
-    def text(self):
-        lines = [self.head] + self.rows
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        over = ' ' * widths[0]
-        first = 1
-        for name, span in self.groups:
-            widths[first] += max(0, len(name) - sum(widths[first:first + span]) - 2 * (span - 1))
-            over += '  ' + name.rjust(sum(widths[first:first + span]) + 2 * (span - 1))
-            first += span
-        made = [over] if self.groups else []
-        for line in lines:
-            cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
-            made.append('  '.join([line[0].ljust(widths[0])] + cells).rstrip())
-        return '\n'.join(made)
-
-    def html(self):
-        def row(cells, tag):
-            rest = ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells[1:])
-            return f'<tr><th scope="row">{html.escape(cells[0])}</th>{rest}</tr>\n'
-
-        over = ''.join(f'<th colspan="{span}">{html.escape(name)}</th>'
-                       for name, span in self.groups)
-        over = f'<tr><th></th>{over}</tr>\n' if over else ''
-        body = ''.join(row(cells, 'td') for cells in self.rows)
-        return (f'<div class="wide"><table>\n<thead>\n{over}{row(self.head, "th")}</thead>\n'
-                f'<tbody>\n{body}</tbody>\n</table></div>')
 
 
 def ratio(found):
@@ -106,9 +69,10 @@ def chain(samples, rungs):
 def against_base(samples, rung):
     """Pairs of shape and row: a backend of the library with the raw loop on BASE beside it."""
     if rung.backend != BASE:
-        return samples.of('chain', rung.backend, BASE)
-    return [(shape, row) for shape, row in samples.of('chain', BASE)
-            if row.tax() and not shape.timers]
+        rows = samples.of('chain', rung.backend, BASE)
+    else:
+        rows = [(shape, row) for shape, row in samples.of('chain', BASE) if not shape.timers]
+    return [(shape, row) for shape, row in rows if row.tax()]
 
 
 def against(samples, rungs):
@@ -174,16 +138,15 @@ def hold(samples, rungs):
     return [Table(head, rows)] if rows else []
 
 
-def c10k(samples, rungs):
+def echo(samples, rungs):
     rows = []
     for rung in rungs:
-        for shape, held in samples.held('c10k', rung.backend):
+        for shape, held in samples.held('echo', rung.backend):
             row = samples.rows[shape]
-            each = 1024 * (held['resident_kb_held'] - held['resident_kb_before']) / held['held']
-            time = row.time()
-            rows.append([title(rung), f'{held["held"]:,}', *_footprint(held), f'{each:,.0f} B',
-                         f'{digits(awake(held), 2)} %', nanoseconds(time.middle) if time else '',
-                         tax(rung, shape, row)])
+            each = 1024 * (held['resident_kb_held'] - held['resident_kb_before']) / shape.n
+            time = row.time().middle if row.slices else held['cpu_ns'] / held['events']
+            rows.append([title(rung), f'{shape.n:,}', *_footprint(held), f'{each:,.0f} B',
+                         f'{digits(awake(held), 2)} %', nanoseconds(time), tax(rung, shape, row)])
     head = ['', 'held', 'threads', 'addresses', 'resident', 'kernel stacks', 'each', 'awake',
             'CPU/request', 'tax']
     return [Table(head, rows)] if rows else []
@@ -197,9 +160,9 @@ def summary(samples, rungs, found):
             parts.append(f'tax on {shape.backend} {row.tax().middle:.2f}')
     for rung in rungs:
         for shape, row in against_base(samples, rung) if rung.backend != BASE else ():
-            if chain_name(shape) == 'n=100 a=1 edge' and row.tax() and row.tax().middle < 1:
+            if chain_name(shape) == 'n=100 a=1 edge' and row.tax().middle < 1:
                 parts.append(f'{rung.backend} {row.tax().middle:.2f} of raw {BASE}')
-    held = {shape.backend: sample['held'] for shape, sample in samples.held('c10k')}
+    held = {shape.backend: shape.n for shape, _ in samples.held('echo')}
     if held:
         parts.append(f'{min(held.values()):,} connections held on '
                      f'{", ".join(rung.backend for rung in rungs if rung.backend in held)}')

@@ -34,3 +34,15 @@ def size(value):
         if value >= 0.9995 * above:
             return f'{digits(value / above)} {unit}'
     return f'{value:.0f} B'
+
+
+def ratio(value):
+    """Three places near 1, and three digits where it is far from it."""
+    return digits(value) if abs(value) < 0.1 or abs(value) >= 100 else f'{value:.3f}'
+
+
+def interval(found):
+    """A ratio and where it lies in 95 of 100 cases, if there is any doubt."""
+    if found.low == found.high:
+        return ratio(found.middle)
+    return f'{ratio(found.middle)} [{ratio(found.low)}, {ratio(found.high)}]'

@@ -16,6 +16,9 @@ import readme_code
 ROOT = pathlib.Path(sys.argv[1])
 PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')])
 README = (ROOT / 'README.md').read_text()
+sys.path.insert(0, str(ROOT / 'bench'))
+
+import seal
 
 
 def prose(text):
@@ -80,6 +83,15 @@ def the_version_is_the_same_everywhere():
     assert f"soversion: '{minor}'" in build
     assert f'ROUSE_{minor} {{' in (ROOT / 'core' / 'rouse.map').read_text()
     assert f'{version}' in (ROOT / 'CHANGELOG.md').read_text()
+
+
+@check.case
+def the_page_of_performance_is_as_it_was_generated():
+    page = ROOT / 'docs' / 'performance.md'
+    if not page.exists():
+        raise check.Skip('it has not been generated yet')
+    assert seal.is_whole(page.read_text(), page.parent), \
+        'changed by hand: it is made by `bench/peers --document`, of a full run'
 
 
 check.main()

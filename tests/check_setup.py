@@ -187,6 +187,17 @@ def a_meson_that_is_too_old_is_missing(folder):
     assert machine.need('meson')[0] == 0
 
 
+@on_a_machine
+def a_python_that_has_scipy_is_found_wherever_it_is(folder):
+    machine = Machine(folder)
+    machine.program('python3', '#!/bin/sh\nexit 1\n')
+    elsewhere = machine.need(verb='setup_python')[1].splitlines()[0]
+    assert elsewhere in ('/usr/bin/python3', '/usr/local/bin/python3', 'all here'), elsewhere
+    machine.program('python3', '#!/bin/sh\n')
+    assert machine.need('scipy') == (0, 'all here\n', [])
+    assert machine.need(verb='setup_python')[1] == 'python3\nall here\n'
+
+
 def fetches_of(machine):
     """Gives the machine a python3 that fetches: it writes down what it is told, and makes the
     folder of what is named last."""
@@ -278,15 +289,16 @@ def an_unknown_target_ends_with_2_and_the_names_that_there_are():
     assert "unknown target 'nonesuch'" in text and 'musl i386 aarch64 s390x' in text, text
 
 
-def ci(target_status=0, compare_status=0):
+def ci(target_status=0, compare_status=0, gate_status=0):
     """Status and output of .ci/run in a tree in which the tests pass and the targets end so."""
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder)
         for name, text in (('tests/run', '*--target*) echo "10 passed, 2 failed, 1 skipped";'
                                          f' exit {target_status} ;;\n'
                                          '*) echo "400 passed, 0 failed, 20 skipped"'),
+                           ('bench/gate', f'*) exit {gate_status}'),
                            ('bench/compare', f'*) exit {compare_status}')):
-            (tree / name).parent.mkdir()
+            (tree / name).parent.mkdir(exist_ok=True)
             (tree / name).write_text(f'#!/bin/sh\necho "$*"\ncase $* in\n{text} ;;\nesac\n')
             (tree / name).chmod(0o755)
         (tree / '.ci').mkdir()
@@ -306,8 +318,8 @@ def what_checks_a_change_adds_up_all_targets():
 
 @check.case
 def what_checks_a_change_ends_with_the_worst_of_all():
-    for target_status, compare_status, worst in ((1, 0, 1), (2, 0, 2), (2, 1, 1), (0, 1, 1)):
-        status, text = ci(target_status, compare_status)
+    for *statuses, worst in ((1, 0, 0, 1), (2, 0, 0, 2), (2, 1, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1)):
+        status, text = ci(*statuses)
         assert status == worst, (status, text)
         assert text.endswith('\n430 passed, 6 failed, 23 skipped\n'), text
 
