@@ -38,6 +38,7 @@ enum {
     URING_COMPLETIONS = 4096, /* what does not fit waits in the kernel */
     URING_TRIES = 3,          /* when it does not take requests */
     URING_PIECES = 16,        /* of what it has put off, which one call does at least */
+    URING_ASKED = 64,         /* about so many events by one call */
 };
 
 /* Linux 6.15; younger than the oldest liburing that will do. */
@@ -63,6 +64,7 @@ enum {
     URING_LEFT = 8,    /* completions are in the other ring for which there was no room */
     URING_LOST = 16,   /* the ring has become unusable */
     URING_MANY = 32,   /* so much was done in the last call that the kernel may have more */
+    URING_URGENT = 64, /* events tell of urgent data that may be plain data */
 };
 
 struct uring_state {
@@ -225,12 +227,30 @@ static void uring_disarm(struct uring_state *state, struct uring_slot *slot)
 }
 
 /* Any data wakes the pollers of a socket as if it were urgent, and since Linux 5.17 a poll passes
- * on what it was woken with. */
-static bool uring_is_urgent(struct uring_state *state, const struct uring_slot *slot)
+ * on what it was woken with. So the kernel is asked again, by one call for many events. Returns how
+ * many events are left: what was nothing else is none. */
+APART static int uring_confirm(struct uring_state *state, struct rouse_event *events, int n)
 {
-    struct pollfd entry = {.fd = slot->fd, .events = POLLPRI};
-    state->work->system_calls++;
-    return poll(&entry, 1, 0) == 1 && (entry.revents & POLLPRI);
+    state->todo &= ~(uint32_t)URING_URGENT;
+    int left = 0;
+    for (int first = 0; first < n; first += URING_ASKED) {
+        struct pollfd asked[URING_ASKED];
+        int last = n - first < URING_ASKED ? n : first + URING_ASKED;
+        for (int i = first; i < last; i++) {
+            const struct uring_slot *slot = &state->slots[ROUSE_SLOT(events[i].token)];
+            bool doubtful = events[i].ready & ROUSE_PRIORITY;
+            asked[i - first] = (struct pollfd){.fd = doubtful ? slot->fd : -1, .events = POLLPRI};
+        }
+        state->work->system_calls++;
+        int found = poll(asked, (nfds_t)(last - first), 0);
+        for (int i = first; i < last; i++) {
+            if (found <= 0 || !(asked[i - first].revents & POLLPRI))
+                events[i].ready &= ~(uint32_t)ROUSE_PRIORITY;
+            if (events[i].ready != 0)
+                events[left++] = events[i];
+        }
+    }
+    return left;
 }
 
 /* Adds an event, or to the one that there is for the token; returns the number of events. */
@@ -265,8 +285,8 @@ APART static int uring_settle(struct uring_state *state, struct uring_slot *slot
         return uring_tell(slot, ROUSE_ERROR, error, events, n);
     }
     uint32_t ready = from_uring((uint32_t)completion->res, slot->want);
-    if ((ready & ROUSE_PRIORITY) && !uring_is_urgent(state, slot))
-        ready &= ~(uint32_t)ROUSE_PRIORITY;
+    if (ready & ROUSE_PRIORITY)
+        state->todo |= URING_URGENT;
     if (ended || (level && ready != 0)) {
         uring_disarm(state, slot);
         if (uring_arm(state, slot, !level || ready == 0) != 0)
@@ -512,6 +532,8 @@ static int uring_poll(void *opaque, const struct rouse_change *changes, int ncha
     }
     if (state->todo & URING_MANY)
         n = uring_catch_up(state, events, n, nevents);
+    if (state->todo & URING_URGENT)
+        n = uring_confirm(state, events, n);
     state->work->bytes_out += (uint64_t)n * sizeof(struct io_uring_cqe);
     return n > 0 ? n : state->lost;
 }
