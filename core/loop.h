@@ -118,7 +118,7 @@ struct rouse_loop {
     uint64_t missed; /* of these: in vain, so that a second wait followed in the same turn */
     struct failure failure;
     char words[256];
-    char passed_over[512];
+    char *passed_over; /* of rouse_passed_over(); NULL if nothing was */
 };
 
 /* error.c: records a failure and returns -error. */

@@ -14,7 +14,7 @@
 
 /* With how many entries every table starts; 1 in the tests, so that every growth path runs. */
 #ifndef ROUSE_INITIAL_CAPACITY
-#define ROUSE_INITIAL_CAPACITY 16
+#define ROUSE_INITIAL_CAPACITY 4
 #endif
 
 extern const struct rouse_allocator memory_default;

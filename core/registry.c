@@ -193,6 +193,16 @@ static int try_default(struct rouse_loop *loop, struct text *words)
     return error;
 }
 
+/* Words that are no reason to fail, if there is no memory for them. */
+static void keep(struct rouse_loop *loop, const char *words, size_t size)
+{
+    const struct rouse_allocator *allocator = &loop->setup.allocator;
+    if (size > 1)
+        loop->passed_over = allocator->resize(allocator->context, NULL, 0, size);
+    if (loop->passed_over != NULL)
+        memcpy(loop->passed_over, words, size);
+}
+
 int registry_open(struct rouse_loop *loop, const struct rouse_config *config, char *why,
                   size_t size)
 {
@@ -200,15 +210,18 @@ int registry_open(struct rouse_loop *loop, const struct rouse_config *config, ch
     if (config->own != NULL && config->backend == NULL)
         return try_backend(loop, config->own, &text);
     const char *list = config->backend != NULL ? config->backend : ROUSE_GETENV("ROUSE_BACKEND");
-    struct text words = {loop->passed_over, sizeof loop->passed_over};
+    char passed_over[512] = "";
+    struct text words = {passed_over, sizeof passed_over};
     int error = list != NULL && *list != '\0' ? try_list(loop, config->own, list, &words)
                                               : try_default(loop, &words);
-    if (error == 0)
+    size_t length = strlen(passed_over);
+    if (error == 0) {
+        keep(loop, passed_over, length + 1);
         return 0;
-    size_t length = strlen(loop->passed_over);
-    while (length > 0 && loop->passed_over[length - 1] == '\n')
+    }
+    while (length > 0 && passed_over[length - 1] == '\n')
         length--;
-    add(&text, "%.*s; ", (int)length, loop->passed_over);
+    add(&text, "%.*s; ", (int)length, passed_over);
     add_rungs(&text);
     return error;
 }
@@ -229,5 +242,5 @@ const char *rouse_backend_name(const struct rouse_loop *loop)
 
 const char *rouse_passed_over(const struct rouse_loop *loop)
 {
-    return loop == NULL ? "" : loop->passed_over;
+    return loop == NULL || loop->passed_over == NULL ? "" : loop->passed_over;
 }

@@ -264,7 +264,8 @@ ROUSE_API int rouse_io_start(struct rouse_loop *loop, struct rouse_io *io, rouse
 /*
  * Changes the directions that a started watcher wants; 0 pauses it. A store: the kernel is told
  * once, before the next wait, of what has become of all changes, if it must be told at all. A
- * paused watcher is not called, and still keeps the loop alive.
+ * paused watcher is not called, and still keeps the loop alive. It has not been stopped: the kernel
+ * may still watch, and what comes meanwhile end a wait for nothing, once.
  * Errors: -EINVAL (not started, or other bits than directions), -EPERM, -ECHILD.
  */
 ROUSE_API int rouse_io_want(struct rouse_io *io, uint32_t want);
