@@ -50,7 +50,8 @@ static uint32_t still_due(const struct slot *slot)
 /* Whether the backend must be told something. Hardly ever for edges: they hold what they want. */
 static bool must_change(const struct rouse_loop *loop, const struct slot *slot)
 {
-    if (slot->state == 0 && (slot->held & slot->want & ROUSE_EDGE))
+    bool simple = (slot->state & ~SLOT_LISTED) == 0;
+    if (simple && (slot->held & slot->want & ROUSE_EDGE))
         return slot->want & LOOP_DIRECTIONS & ~(uint32_t)slot->held;
     return target(loop, slot) != slot->held || (slot->state & SLOT_ANEW);
 }
@@ -242,7 +243,7 @@ uint32_t io_collect(struct rouse_loop *loop)
         uint32_t index = loop->slots[SLOT_PENDING].next;
         struct slot *slot = &loop->slots[index];
         if (must_change(loop, slot)) {
-            if (n == LOOP_CHANGES || (n == loop->capacity && loop_grow(loop) != 0))
+            if (n == loop->capacity && loop_grow(loop) != 0)
                 break;
             uint32_t want = target(loop, slot);
             loop->changes[n++] = (struct rouse_change){

@@ -11,7 +11,7 @@
 /* Room for more events and changes; both are in one block, changes first. */
 RARE int loop_grow(struct rouse_loop *loop)
 {
-    if (loop->capacity >= LOOP_EVENTS)
+    if (loop->capacity >= LOOP_BATCH)
         return -ENOBUFS;
     void *block = loop->changes;
     int error = memory_grow(&loop->setup.allocator, &block, &loop->capacity, loop->capacity + 1,

@@ -19,10 +19,8 @@
 #include "slots.h"
 #include "wheel.h"
 
-/* How many events one wait fetches, and how many changes it hands over, at most. A loop that begins
- * to watch thousands at once should not keep room for as many changes ever after; but where a wait
- * costs by what is watched, it should fetch many events. */
-enum { LOOP_EVENTS = 1024, LOOP_CHANGES = 512 };
+/* How many events one wait fetches, and how many changes it hands over, at most. */
+#define LOOP_BATCH 1024
 
 enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
 
