@@ -133,29 +133,12 @@ static HOT void watch_stop(struct loop *loop, struct watch *watch)
     ev_io_stop(loop->ev, &watch->io);
 }
 
-static HOT ssize_t watch_read(struct watch *watch, void *buffer, size_t size)
+static HOT int watch_fd(const struct watch *watch)
 {
-    return plain_read(watch->io.fd, buffer, size);
+    return watch->io.fd;
 }
 
-static HOT ssize_t watch_write(struct watch *watch, const void *data, size_t size)
-{
-    return plain_write(watch->io.fd, data, size);
-}
-
-static HOT int watch_accept(struct watch *watch)
-{
-    return plain_accept(watch->io.fd);
-}
-
-/* Also frees the watch, which begins a block from malloc. */
-static HOT void watch_close(struct loop *loop, struct watch *watch)
-{
-    int fd = watch->io.fd;
-    watch_stop(loop, watch);
-    close(fd);
-    free(watch);
-}
+#include "plain.h"
 
 static HOT void timer_init(struct loop *loop, struct timer *timer,
                            void (*fired)(struct ev_loop *ev, ev_timer *timer, int ready))

@@ -188,29 +188,12 @@ static HOT void watch_stop(struct loop *loop, struct watch *watch)
         event_free(watch->write);
 }
 
-static HOT ssize_t watch_read(struct watch *watch, void *buffer, size_t size)
+static HOT int watch_fd(const struct watch *watch)
 {
-    return plain_read(watch->read.ev_fd, buffer, size);
+    return watch->read.ev_fd;
 }
 
-static HOT ssize_t watch_write(struct watch *watch, const void *data, size_t size)
-{
-    return plain_write(watch->read.ev_fd, data, size);
-}
-
-static HOT int watch_accept(struct watch *watch)
-{
-    return plain_accept(watch->read.ev_fd);
-}
-
-/* Also frees the watch, which begins a block from malloc. */
-static HOT void watch_close(struct loop *loop, struct watch *watch)
-{
-    int fd = watch->read.ev_fd;
-    watch_stop(loop, watch);
-    close(fd);
-    free(watch);
-}
+#include "plain.h"
 
 static HOT void timer_init(struct loop *loop, struct timer *timer,
                            void (*fired)(evutil_socket_t fd, short ready, void *timer))

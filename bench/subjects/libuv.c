@@ -137,20 +137,13 @@ static HOT void watch_stop(struct loop *loop, struct watch *watch)
     watch_pause(loop, watch);
 }
 
-static HOT ssize_t watch_read(struct watch *watch, void *buffer, size_t size)
+static HOT int watch_fd(const struct watch *watch)
 {
-    return plain_read(watch->poll.io_watcher.fd, buffer, size);
+    return watch->poll.io_watcher.fd;
 }
 
-static HOT ssize_t watch_write(struct watch *watch, const void *data, size_t size)
-{
-    return plain_write(watch->poll.io_watcher.fd, data, size);
-}
-
-static HOT int watch_accept(struct watch *watch)
-{
-    return plain_accept(watch->poll.io_watcher.fd);
-}
+#define SUBJECT_CLOSE
+#include "plain.h"
 
 static void watch_closed(uv_handle_t *handle)
 {

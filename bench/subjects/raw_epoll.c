@@ -116,20 +116,13 @@ static HOT void watch_stop(struct loop *loop, struct watch *watch)
     watch_control(loop, watch, EPOLL_CTL_DEL, 0);
 }
 
-static HOT ssize_t watch_read(struct watch *watch, void *buffer, size_t size)
+static HOT int watch_fd(const struct watch *watch)
 {
-    return plain_read(watch->fd, buffer, size);
+    return watch->fd;
 }
 
-static HOT ssize_t watch_write(struct watch *watch, const void *data, size_t size)
-{
-    return plain_write(watch->fd, data, size);
-}
-
-static HOT int watch_accept(struct watch *watch)
-{
-    return plain_accept(watch->fd);
-}
+#define SUBJECT_CLOSE
+#include "plain.h"
 
 /* The kernel forgets a descriptor that is closed. Also frees the watch, which begins a block from
  * malloc. */

@@ -105,29 +105,12 @@ static HOT void watch_stop(struct loop *loop, struct watch *watch)
     watch_change(loop, watch, 0);
 }
 
-static HOT ssize_t watch_read(struct watch *watch, void *buffer, size_t size)
+static HOT int watch_fd(const struct watch *watch)
 {
-    return plain_read(watch->fd, buffer, size);
+    return watch->fd;
 }
 
-static HOT ssize_t watch_write(struct watch *watch, const void *data, size_t size)
-{
-    return plain_write(watch->fd, data, size);
-}
-
-static HOT int watch_accept(struct watch *watch)
-{
-    return plain_accept(watch->fd);
-}
-
-/* Also frees the watch, which begins a block from malloc. */
-static HOT void watch_close(struct loop *loop, struct watch *watch)
-{
-    int fd = watch->fd;
-    watch_stop(loop, watch);
-    close(fd);
-    free(watch);
-}
+#include "plain.h"
 
 static struct standing standing(const char *backend)
 {
