@@ -38,7 +38,7 @@ enum {
     URING_COMPLETIONS = 4096, /* what does not fit waits in the kernel */
     URING_TRIES = 3,          /* when it does not take requests */
     URING_PIECES = 16,        /* of what it has put off, which one call does at least */
-    URING_ASKED = 64,         /* about so many events by one call */
+    URING_ASKED = 30,         /* about so many by one call: a poll of more needs memory */
 };
 
 /* Linux 6.15; younger than the oldest liburing that will do. */
@@ -227,8 +227,9 @@ static void uring_disarm(struct uring_state *state, struct uring_slot *slot)
 }
 
 /* Any data wakes the pollers of a socket as if it were urgent, and since Linux 5.17 a poll passes
- * on what it was woken with. So the kernel is asked again, by one call for many events. Returns how
- * many events are left: what was nothing else is none. */
+ * on what it was woken with. So the kernel is asked again, by one call for many events; if it gives
+ * no answer, that is what they may be. Returns how many events are left: what was nothing else is
+ * none. */
 APART static int uring_confirm(struct uring_state *state, struct rouse_event *events, int n)
 {
     state->todo &= ~(uint32_t)URING_URGENT;
@@ -244,7 +245,7 @@ APART static int uring_confirm(struct uring_state *state, struct rouse_event *ev
         state->work->system_calls++;
         int found = poll(asked, (nfds_t)(last - first), 0);
         for (int i = first; i < last; i++) {
-            if (found <= 0 || !(asked[i - first].revents & POLLPRI))
+            if (found >= 0 && !(asked[i - first].revents & POLLPRI))
                 events[i].ready &= ~(uint32_t)ROUSE_PRIORITY;
             if (events[i].ready != 0)
                 events[left++] = events[i];

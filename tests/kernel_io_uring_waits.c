@@ -238,6 +238,36 @@ static void busy_loop_enters_once_for_each_wait(void **state)
         }
 }
 
+/* Data that may be urgent is asked about by one call, for all that a wait has brought. */
+static void urgency_is_asked_about_once_for_many(void **state)
+{
+    (void)state;
+    enum { MANY = 20 };
+    struct player players[MANY];
+    rouse_fd pairs[MANY][2];
+    loop = stage_open(NULL);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(NULL, world_pair(WORLD_TCP, pairs[i]));
+        player_init(&players[i], loop, 'a', take_one);
+        CHECK_OK(loop, rouse_io_start(loop, &players[i].io, pairs[i][0], ROUSE_READ | ROUSE_EDGE));
+    }
+    CHECK_OK(loop, rouse_turn(loop, 0));
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(world_send(pairs[i][1], "x", 1), 1);
+    for (int i = 0; i < MANY; i++)
+        world_await(pairs[i][0], ROUSE_READ);
+    struct rouse_counters before = stage_counters(loop);
+    unsigned enters = seen.enters;
+    assert_int_equal(rouse_turn(loop, -1), MANY);
+    uint64_t calls = stage_counters(loop).system_calls - before.system_calls;
+    assert_in_range(calls - (seen.enters - enters), 0, 1);
+    CHECK_OK(NULL, rouse_close(loop));
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(NULL, world_close(pairs[i][0]));
+        CHECK_OK(NULL, world_close(pairs[i][1]));
+    }
+}
+
 /* A cancellation completes too, which is nothing to wake for. */
 static void change_does_not_end_the_wait_that_follows(void **state)
 {
@@ -250,13 +280,15 @@ static void change_does_not_end_the_wait_that_follows(void **state)
         struct player timer;
         player_init(&timer, loop, 't', NULL);
         unsigned turns = 0;
+        uint64_t sent = stage_counters(loop).changes_sent;
         for (int i = 0; i < CHANGES; i++) {
-            CHECK_OK(loop, rouse_io_want(&a.io, i % 2 ? ROUSE_READ : 0));
+            CHECK_OK(loop, rouse_io_want(&a.io, i % 2 ? ROUSE_READ : ROUSE_WRITE)); /* never is */
             CHECK_OK(loop, rouse_timer_after(loop, &timer.timer, 1000000, 0));
             for (; rouse_timer_active(&timer.timer); turns++)
                 CHECK_OK(loop, rouse_turn(loop, -1));
         }
         assert_in_range(turns, CHANGES, CHANGES + 2);
+        assert_int_equal(stage_counters(loop).changes_sent - sent, CHANGES);
         end();
     }
 }
@@ -363,6 +395,7 @@ int main(void)
         CASE(urgent_data_is_told_among_other_data),
         CASE(ask_with_nothing_to_do_enters_nothing),
         CASE(busy_loop_enters_once_for_each_wait),
+        CASE(urgency_is_asked_about_once_for_many),
         CASE(change_does_not_end_the_wait_that_follows),
         BARE(completion_of_a_removed_poll_is_not_told_to_the_next_in_its_slot),
         BARE(completion_of_an_earlier_arming_is_skipped),
