@@ -19,7 +19,7 @@ static void more_changes_than_the_ring_holds_are_all_made(void **state)
         for (int i = 0; i < 3; i++)
             check_all_are_told(20);
         for (unsigned i = 0; i < CHANGES; i++)
-            CHECK_OK(loop, rouse_io_want(&many[i].io, 0));
+            CHECK_OK(loop, rouse_io_want(&many[i].io, ROUSE_PRIORITY));
         CHECK_OK(loop, rouse_turn(loop, 0));
         for (unsigned i = 0; i < CHANGES; i++)
             CHECK_OK(loop, rouse_io_want(&many[i].io, ROUSE_READ));
