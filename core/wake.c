@@ -1,13 +1,15 @@
 /*
  * Wakes and posts: the one door by which other threads and signal handlers reach a loop.
  *
- * A wake sets a flag, and rings only if it was not set: a wake that finds another one pending costs
- * one atomic exchange. A post first pushes its task onto a stack by compare and swap, then wakes.
- * The loop clears the flag before it looks at the stack, never after: so whatever was pushed before
- * a flag that was found set is seen by the loop that clears it, and the last wake is always
- * followed by a look. Both sides use read-modify-write operations on the flag, also to leave it as
- * it is, though a load would be cheaper by five nanoseconds: a processor, x86 too, may load before
- * what it has stored is visible to others, and the loop could look in between.
+ * A wake sets a flag, and rings only if it was not set. A post first pushes its task onto a stack
+ * by compare and swap, then wakes. The loop clears the flag before it looks at the stack, never
+ * after: so whatever was pushed before a flag that was found set is seen by the loop that clears
+ * it, and the last wake is always followed by a look.
+ *
+ * Who finds the flag set has only looked at it, so however many wake at once, no processor takes
+ * its line of the cache from another. But a processor, x86 too, may load before what it has stored
+ * is visible to others, and the loop could look in between; what comes before the load is therefore
+ * a fence, or for a post its compare and swap. That is five nanoseconds, and nothing less will do.
  *
  * Beside the flag are counted those who are ringing at this moment, because what they ring may be
  * the backend: it is not closed, and the loop not freed, before they are out of it.
@@ -25,6 +27,21 @@ enum {
     ASKED = 2,   /* by rouse_wake(), so that its hooks are called */
     RINGER = 4,  /* one that rings now; they are counted */
 };
+
+/* Whether the loop is going to look anyway, at what was made visible before this. */
+static bool looks(const struct rouse_loop *loop, uint32_t flags)
+{
+    return (atomic_load(&loop->wakes) & flags) == flags;
+}
+
+/* What is looked at after this is not older: the fence is the other half of a waker's. Returns the
+ * flags as they were. */
+static uint32_t clear(struct rouse_loop *loop, uint32_t flags)
+{
+    uint32_t before = atomic_fetch_and(&loop->wakes, ~flags);
+    atomic_thread_fence(memory_order_seq_cst);
+    return before;
+}
 
 static void ring(struct rouse_loop *loop, uint32_t asked)
 {
@@ -61,8 +78,7 @@ void wake_hold(struct rouse_loop *loop)
 /* They may again. Whoever came meanwhile, or rang a backend that is gone, is made up for. */
 void wake_again(struct rouse_loop *loop)
 {
-    uint32_t before =
-        atomic_fetch_and_explicit(&loop->wakes, ~(uint32_t)PENDING, memory_order_acq_rel);
+    uint32_t before = clear(loop, PENDING);
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL || before & ASKED)
         ring(loop, 0);
 }
@@ -71,7 +87,9 @@ int rouse_wake(struct rouse_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
-    ring(loop, ASKED);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!looks(loop, PENDING | ASKED))
+        ring(loop, ASKED);
     return 0;
 }
 
@@ -85,9 +103,9 @@ int rouse_post(struct rouse_loop *loop, struct rouse_task *task)
     struct rouse_task *top = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do
         task->posted = top;
-    while (!atomic_compare_exchange_weak_explicit(&loop->posted, &top, task, memory_order_release,
-                                                  memory_order_relaxed));
-    ring(loop, 0);
+    while (!atomic_compare_exchange_weak(&loop->posted, &top, task));
+    if (!looks(loop, PENDING))
+        ring(loop, 0);
     return 0;
 }
 
@@ -108,8 +126,7 @@ void wake_take_posted(struct rouse_loop *loop)
 /* After a ring: clears the flags, then takes over what was announced. */
 void wake_collect(struct rouse_loop *loop)
 {
-    uint32_t before =
-        atomic_fetch_and_explicit(&loop->wakes, ~(uint32_t)(PENDING | ASKED), memory_order_acq_rel);
+    uint32_t before = clear(loop, PENDING | ASKED);
     wake_take_posted(loop);
     if (before & ASKED)
         hooks_run(loop, ROUSE_ON_WAKE);

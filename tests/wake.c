@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -140,6 +141,61 @@ static void last_wake_of_four_threads_is_followed_by_a_callback(void **state)
     assert_int_equal(seen, WAKERS * WAKES);
     for (int i = 0; i < WAKERS; i++)
         pthread_join(threads[i], NULL);
+}
+
+enum { LINE = 64, DUELS = 20000 };
+
+/* What the waker says, on a line of the cache that both write, so that a store takes its time. */
+static struct {
+    _Alignas(LINE) atomic_int said;
+    atomic_int scratch;
+    _Alignas(LINE) atomic_int begun; /* which duel */
+    _Alignas(LINE) atomic_int ended;
+} duel;
+
+static void *wake_behind_another(void *unused)
+{
+    (void)unused;
+    for (int i = 1; i <= DUELS; i++) {
+        while (atomic_load(&duel.begun) != i)
+            sched_yield();
+        rouse_wake(loop);
+        for (volatile int wait = i % 1024; wait > 0; wait--)
+            ;
+        atomic_store_explicit(&duel.said, i, memory_order_release);
+        rouse_wake(loop);
+        atomic_store(&duel.ended, i);
+    }
+    return NULL;
+}
+
+static void hear(struct player *self)
+{
+    (void)self;
+    seen = atomic_load_explicit(&duel.said, memory_order_relaxed);
+    atomic_store_explicit(&duel.scratch, (int)seen, memory_order_relaxed);
+}
+
+/* L1: a waker that finds another wake pending, while the loop clears that, has loaded the flag
+ * before its own store was visible. */
+static void what_is_said_before_a_wake_is_heard_after_it(void **state)
+{
+    (void)state;
+    a.also = hear;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wake_behind_another, NULL), 0);
+    int lost = 0;
+    for (int i = 1; i <= DUELS; i++) {
+        rouse_wake(loop);
+        atomic_store(&duel.begun, i);
+        rouse_turn(loop, 0);
+        while (atomic_load(&duel.ended) != i)
+            sched_yield();
+        rouse_turn(loop, 0);
+        lost += seen != i;
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(lost, 0);
 }
 
 static struct gate answered;
@@ -351,6 +407,7 @@ int main(void)
         CASE(wake_from_a_signal_handler_keeps_errno),
         CASE(signal_right_before_the_wait_is_not_lost),
         CASE(last_wake_of_four_threads_is_followed_by_a_callback),
+        CASE(what_is_said_before_a_wake_is_heard_after_it),
         CASE(every_single_wake_is_answered),
         CASE(storm_of_wakes_neither_blocks_nor_fills),
         CASE(notifier_rung_beyond_its_room_still_tells),
