@@ -130,16 +130,22 @@ int world_bound(rouse_fd *fd)
 }
 
 /* The port is that of the client of a connection; NetBSD passes in silence over one that is only
- * bound. */
+ * bound. Who is refused is bound before: left to choose, the system may give it that very port, and
+ * it is connected to itself. */
 int world_refused(rouse_fd *client)
 {
     rouse_fd ends[2];
     int result = world_tcp_pair(ends);
     if (result < 0)
         return result;
-    result = world_connect(ends[1], client);
-    if (result == 0)
-        world_await(*client, ROUSE_ERROR);
+    result = world_bound(client);
+    if (result == 0) {
+        result = connect_to(*client, ends[1]);
+        if (result == 0)
+            world_await(*client, ROUSE_ERROR);
+        else
+            world_close(*client);
+    }
     world_close(ends[0]);
     world_close(ends[1]);
     return result;
