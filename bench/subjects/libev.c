@@ -58,9 +58,10 @@ struct bell {
 
 static unsigned backend_flag(const char *backend)
 {
-    return strcmp(backend, "epoll") == 0  ? EVBACKEND_EPOLL
-           : strcmp(backend, "poll") == 0 ? EVBACKEND_POLL
-                                          : EVBACKEND_SELECT;
+    return strcmp(backend, "epoll") == 0      ? EVBACKEND_EPOLL
+           : strcmp(backend, "io_uring") == 0 ? EVBACKEND_IOURING
+           : strcmp(backend, "poll") == 0     ? EVBACKEND_POLL
+                                              : EVBACKEND_SELECT;
 }
 
 static void loop_open(struct loop *loop, const char *backend)
@@ -199,7 +200,7 @@ static const char *libev_version(void)
 
 #define SUBJECT_NAME     "libev"
 #define SUBJECT_VERSION  libev_version()
-#define SUBJECT_BACKENDS "epoll", "poll", "select"
+#define SUBJECT_BACKENDS "epoll", "io_uring", "poll", "select"
 #define SUBJECT_PAUSE
 #define SUBJECT_TIMERS
 #define SUBJECT_BELL
