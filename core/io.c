@@ -47,13 +47,24 @@ static uint32_t still_due(const struct slot *slot)
     return slot->ready & slot->want & LOOP_DIRECTIONS;
 }
 
-/* Whether the backend must be told something. Hardly ever for edges: they hold what they want. */
+/* Whether the backend must be told something. */
 static bool must_change(const struct rouse_loop *loop, const struct slot *slot)
 {
-    bool simple = (slot->state & ~SLOT_LISTED) == 0;
-    if (simple && (slot->held & slot->want & ROUSE_EDGE))
-        return slot->want & LOOP_DIRECTIONS & ~(uint32_t)slot->held;
     return target(loop, slot) != slot->held || (slot->state & SLOT_ANEW);
+}
+
+/* Whether to want this is but a store: the backend holds it anyway, and nothing of it is still
+ * ready; or it is listed, and so will be looked at. Of other states it is not known at a glance. */
+static HOT bool is_store(const struct slot *slot, uint32_t want)
+{
+    if (slot->state != 0)
+        return slot->state == SLOT_LISTED;
+    uint32_t held = slot->held;
+    if (held & ROUSE_EDGE)
+        return (want & (slot->ready | ~held)) == 0;
+    if (want == 0)
+        return !(held & ROUSE_WRITE);
+    return held == (want & ROUSE_READ ? want | ROUSE_HANGUP : want);
 }
 
 APART static void list(struct rouse_loop *loop, uint32_t index)
@@ -63,7 +74,7 @@ APART static void list(struct rouse_loop *loop, uint32_t index)
 }
 
 /* Lists a slot if there is something to do for it before the next wait. */
-void io_list_if_needed(struct rouse_loop *loop, uint32_t index)
+APART void io_list_if_needed(struct rouse_loop *loop, uint32_t index)
 {
     const struct slot *slot = &loop->slots[index];
     if (must_change(loop, slot) || still_due(slot) != 0)
@@ -145,7 +156,13 @@ int rouse_io_start(struct rouse_loop *loop, struct rouse_io *io, rouse_fd fd, ui
     return 0;
 }
 
-int rouse_io_want(struct rouse_io *io, uint32_t want)
+static uint32_t mode_of(const struct slot *slot)
+{
+    return slot->want & (ROUSE_EDGE | ROUSE_ONESHOT);
+}
+
+/* Where it is more than a store, or wrong. */
+APART static int change_want(struct rouse_io *io, uint32_t want)
 {
     int error = io_check(io);
     if (error != 0)
@@ -155,8 +172,24 @@ int rouse_io_want(struct rouse_io *io, uint32_t want)
         return loop_fail(
             loop, EINVAL, "change what is wanted of descriptor %lld", io->fd,
             "ask for READ, WRITE and PRIORITY; EDGE and ONESHOT are rouse_io_start()'s");
-    uint32_t mode = loop->slots[io->slot].want & (ROUSE_EDGE | ROUSE_ONESHOT);
-    set_want(loop, io->slot, mode | want);
+    set_want(loop, io->slot, mode_of(&loop->slots[io->slot]) | want);
+    return 0;
+}
+
+int rouse_io_want(struct rouse_io *io, uint32_t want)
+{
+    bool wrong = io == NULL || io->slot == 0 || io->loop->owner != owner_self ||
+                 (want & ~(uint32_t)LOOP_DIRECTIONS) != 0;
+    if (wrong)
+        return change_want(io, want);
+    struct slot *slot = &io->loop->slots[io->slot];
+    bool store = is_store(slot, want);
+    if (!store && slot->state != 0)
+        return change_want(io, want);
+    slot->want = (uint8_t)(mode_of(slot) | want);
+    io->loop->counters.changes_asked++;
+    if (!store)
+        list(io->loop, io->slot);
     return 0;
 }
 
