@@ -13,18 +13,24 @@ int rouse_count(const struct rouse_loop *loop, struct rouse_counters *counters)
 {
     if (loop == NULL || counters == NULL || counters->size < offsetof(struct rouse_counters, turns))
         return -EINVAL;
-    struct rouse_counters all = loop->counters;
-    all.size = counters->size;
-    all.turns = loop->turns;
-    all.events = loop->reported;
-    all.waits = all.turns + loop->missed;
-    all.wakeups = all.waits - loop->asked;
-    all.callbacks += loop->running ? loop->called : 0;
-    all.system_calls = loop->work.system_calls;
-    all.descriptors = loop->work.descriptors;
-    all.bytes_in = loop->work.bytes_in;
-    all.bytes_out = loop->work.bytes_out;
-    all.scanned = loop->work.scanned;
+    const struct rouse_counters all = {
+        .size = counters->size,
+        .turns = loop->turns,
+        .waits = loop->turns + loop->missed,
+        .wakeups = loop->turns + loop->missed - loop->asked,
+        .events = loop->reported,
+        .stale = loop->counters.stale,
+        .spurious = loop->counters.spurious,
+        .callbacks = loop->counters.callbacks + (loop->running ? loop->called : 0),
+        .changes_asked = loop->counters.changes_asked,
+        .changes_sent = loop->counters.changes_sent,
+        .rebuilds = loop->counters.rebuilds,
+        .system_calls = loop->work.system_calls,
+        .descriptors = loop->work.descriptors,
+        .bytes_in = loop->work.bytes_in,
+        .bytes_out = loop->work.bytes_out,
+        .scanned = loop->work.scanned,
+    };
     memcpy(counters, &all, counters->size < sizeof all ? counters->size : sizeof all);
     return 0;
 }

@@ -20,15 +20,19 @@ const char *rouse_error(struct rouse_loop *loop)
     if (loop == NULL)
         return "no loop";
     const struct failure *failure = &loop->failure;
-    loop->words[0] = '\0';
     if (failure->tried == NULL)
-        return loop->words;
+        return "";
+    const struct rouse_allocator *allocator = &loop->setup.allocator;
+    if (loop->words == NULL)
+        loop->words = allocator->resize(allocator->context, NULL, 0, LOOP_WORDS);
+    if (loop->words == NULL)
+        return "something failed, and there is no memory to say what in words";
     char room[96];
     const char *reason = words_of(failure->error, room, sizeof room);
     char tried[96];
     /* The format is a literal of the caller's, with at most one %lld. */
     snprintf(tried, sizeof tried, failure->tried, failure->subject);
-    snprintf(loop->words, sizeof loop->words, "%s: %s%s%s", tried, reason,
+    snprintf(loop->words, LOOP_WORDS, "%s: %s%s%s", tried, reason,
              failure->advice != NULL ? "; " : "", failure->advice != NULL ? failure->advice : "");
     return loop->words;
 }

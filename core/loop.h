@@ -22,6 +22,9 @@
 /* How many events one wait fetches, and how many changes it hands over, at most. */
 #define LOOP_BATCH 1024
 
+/* Room for what rouse_error() says. */
+#define LOOP_WORDS 256
+
 enum { LOOP_DIRECTIONS = ROUSE_READ | ROUSE_PRIORITY | ROUSE_WRITE };
 
 /*
@@ -111,11 +114,13 @@ struct rouse_loop {
     const struct rouse_backend *chosen;
     bool backend_open;
     struct rouse_setup setup;
-    struct rouse_counters counters;
+    struct {
+        uint64_t stale, spurious, callbacks, changes_asked, changes_sent, rebuilds;
+    } counters;
     uint64_t asked;  /* waits without leave to sleep */
     uint64_t missed; /* of these: in vain, so that a second wait followed in the same turn */
     struct failure failure;
-    char words[256];
+    char *words;       /* LOOP_WORDS bytes, of rouse_error(); NULL until it is called */
     char *passed_over; /* of rouse_passed_over(); NULL if nothing was */
 };
 

@@ -1,8 +1,8 @@
 /*
  * Memory. All of it is tables that grow through the caller's allocator; a table that cannot grow is
- * left as it was. A small one doubles. A large one grows by an eighth, so that of what it holds
- * hardly a ninth is room; it is moved more often for that, which most allocators do by handing its
- * pages on, without a copy.
+ * left as it was. A small one begins with what is needed, and doubles. A large one grows by an
+ * eighth, so that of what it holds hardly a ninth is room; it is moved more often for that, which
+ * most allocators do by handing its pages on, without a copy.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,7 +31,7 @@ int memory_grow(const struct rouse_allocator *allocator, void **array, uint32_t 
 {
     if (need <= *capacity)
         return 0;
-    uint64_t wanted = *capacity != 0 ? *capacity : ROUSE_INITIAL_CAPACITY;
+    uint64_t wanted = *capacity != 0 ? *capacity : 1;
     while (wanted < need)
         wanted += wanted < MEMORY_LARGE ? wanted : wanted / 8;
     if (wanted > UINT32_MAX || wanted > SIZE_MAX / item)

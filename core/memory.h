@@ -12,11 +12,6 @@
 
 #include "names.h"
 
-/* With how many entries every table starts; 1 in the tests, so that every growth path runs. */
-#ifndef ROUSE_INITIAL_CAPACITY
-#define ROUSE_INITIAL_CAPACITY 4
-#endif
-
 extern const struct rouse_allocator memory_default;
 
 /* Makes room for at least `need` items of `item` bytes in `*array`. The new ones are not cleared.

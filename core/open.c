@@ -39,6 +39,7 @@ static void free_tables(struct rouse_loop *loop)
     const struct rouse_allocator allocator = loop->setup.allocator;
     if (loop->passed_over != NULL)
         memory_free(&allocator, loop->passed_over, strlen(loop->passed_over) + 1);
+    memory_free(&allocator, loop->words, LOOP_WORDS);
     memory_free(&allocator, loop->wheel, sizeof *loop->wheel);
     memory_free(&allocator, loop->fd_slots, loop->nfds * sizeof *loop->fd_slots);
     memory_free(&allocator, loop->slots, loop->nslots * sizeof *loop->slots);

@@ -173,7 +173,8 @@ ROUSE_API int rouse_release(struct rouse_loop *loop);
 ROUSE_API int64_t rouse_now(struct rouse_loop *loop);
 
 /* What the last failed call on this loop tried, why it failed and what to do; "" if none has. The
- * text stays until the next failure or call of rouse_error(). */
+ * text stays until the next failure or call of rouse_error(). Its first call for a loop allocates
+ * room for it; where that fails, the text says just so. */
 ROUSE_API const char *rouse_error(struct rouse_loop *loop);
 
 /* The name of the backend that runs: "epoll". */

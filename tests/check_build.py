@@ -132,7 +132,7 @@ def it_builds_as_a_subproject():
     compile_in(build)
     environment = dict(os.environ, LD_LIBRARY_PATH=str(build / 'subprojects' / 'rouse'))
     assert check.run(build / 'user', env=environment) == f'rouse {version()}: 2\n'
-    assert not list(build.rglob('rouse_small*')), 'a subproject builds the tests of rouse'
+    assert not list(build.rglob('rouse_internals*')), 'a subproject builds the tests of rouse'
 
 
 def install():

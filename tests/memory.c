@@ -149,8 +149,8 @@ static void take_turns(void)
     for (int i = 0; i < 8 && (received < PIPES || fired < TIMERS); i++) {
         int result = rouse_turn(loop, 0); /* that events do not fit is no error */
         if (result == -ENOMEM) {          /* but that the loop's own watcher was refused is one */
-            assert_non_null(strstr(rouse_error(loop), "woken"));
             heap.suspended = true;
+            assert_non_null(strstr(rouse_error(loop), "woken"));
             result = rouse_turn(loop, 0);
         }
         CHECK_OK(loop, result);
@@ -352,6 +352,19 @@ static void memory_does_not_depend_on_the_limit_of_descriptors(void **state)
     assert_true(bytes[1] < 65536);
 }
 
+static void failure_is_told_without_memory_for_words(void **state)
+{
+    (void)state;
+    heap.suspended = true;
+    open_it(false);
+    assert_int_equal(rouse_release(loop), -EINVAL);
+    heap.suspended = false;
+    heap.first = heap.calls + 1;
+    assert_non_null(strstr(rouse_error(loop), "memory"));
+    assert_non_null(strstr(rouse_error(loop), "release the loop"));
+    CHECK_OK(NULL, rouse_close(loop));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -363,6 +376,7 @@ int main(void)
         CASE(starts_and_stops_do_not_pile_up),
         CASE(stopped_before_its_refusal_is_read),
         CASE(memory_does_not_depend_on_the_limit_of_descriptors),
+        CASE(failure_is_told_without_memory_for_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
