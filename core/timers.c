@@ -69,6 +69,28 @@ static inline void unsettle(struct rouse_loop *loop, const struct rouse_timer *t
         loop->settled = false;
 }
 
+static HOT void begin(struct rouse_loop *loop, struct rouse_timer *timer)
+{
+    timer->loop = loop;
+    loop->ntimers++;
+    loop->alive += !(timer->order & TIMER_UNREF);
+}
+
+/* Files a timer that is in no list. */
+static HOT void file(struct rouse_loop *loop, struct rouse_timer *timer, int64_t deadline,
+                     int64_t period)
+{
+    if (deadline < loop->earliest) {
+        loop->earliest = deadline;
+        loop->settled = true;
+    }
+    timer->deadline = deadline;
+    timer->period = period;
+    number(loop, timer);
+    wheel_file(loop->wheel, timer);
+}
+
+/* The first of a loop, or one that is moved to an earlier time; or one that cannot be started. */
 APART static int start(struct rouse_loop *loop, struct rouse_timer *timer, int64_t deadline,
                        int64_t period)
 {
@@ -82,21 +104,12 @@ APART static int start(struct rouse_loop *loop, struct rouse_timer *timer, int64
             return error;
     }
     if (timer->loop == NULL) {
-        timer->loop = loop;
-        loop->ntimers++;
-        loop->alive += !(timer->order & TIMER_UNREF);
+        begin(loop, timer);
     } else {
         unsettle(loop, timer);
         wheel_unlink(timer);
     }
-    if (deadline < loop->earliest) {
-        loop->earliest = deadline;
-        loop->settled = true;
-    }
-    timer->deadline = deadline;
-    timer->period = period;
-    number(loop, timer);
-    wheel_file(loop->wheel, timer);
+    file(loop, timer, deadline, period);
     return 0;
 }
 
@@ -105,9 +118,16 @@ int rouse_timer_at(struct rouse_loop *loop, struct rouse_timer *timer, int64_t d
 {
     if (loop == NULL || timer == NULL)
         return -EINVAL;
-    bool moves_later = timer->loop == loop && loop->owner == owner_self &&
-                       deadline >= timer->deadline && !(timer->order & TIMER_DUE);
-    if (!moves_later || period < 0)
+    if (loop->owner != owner_self || period < 0)
+        return start(loop, timer, deadline, period);
+    if (timer->loop == NULL && timer->fn != NULL && loop->wheel != NULL) {
+        begin(loop, timer);
+        file(loop, timer, deadline, period);
+        return 0;
+    }
+    bool moves_later =
+        timer->loop == loop && deadline >= timer->deadline && !(timer->order & TIMER_DUE);
+    if (!moves_later)
         return start(loop, timer, deadline, period);
     unsettle(loop, timer);
     timer->deadline = deadline;
