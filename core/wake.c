@@ -2,17 +2,18 @@
  * Wakes and posts: the one door by which other threads and signal handlers reach a loop.
  *
  * A wake sets a flag, and rings only if it was not set. A post first pushes its task onto a stack
- * by compare and swap, then wakes. The loop clears the flag before it looks at the stack, never
- * after: so whatever was pushed before a flag that was found set is seen by the loop that clears
- * it, and the last wake is always followed by a look.
+ * by compare and swap, then does the same. The loop clears the flag before it looks at the stack,
+ * never after: so whatever was pushed before a flag that was found set is seen by the loop that
+ * clears it, and the last wake is always followed by a look.
  *
- * Who finds the flag set has only looked at it, so however many wake at once, no processor takes
- * its line of the cache from another. But a processor, x86 too, may load before what it has stored
- * is visible to others, and the loop could look in between; what comes before the load is therefore
- * a fence, or for a post its compare and swap. That is five nanoseconds, and nothing less will do.
+ * A wake that finds the flag set has only looked at it, so however many wake at once, no processor
+ * takes its line of the cache from another. But a processor, x86 too, may load before what it has
+ * stored is visible to others, and the loop could look in between; what comes before the load is
+ * therefore a fence. That is five nanoseconds, and nothing less will do.
  *
  * Beside the flag are counted those who are ringing at this moment, because what they ring may be
- * the backend: it is not closed, and the loop not freed, before they are out of it.
+ * the backend, and those who post, because what they have pushed may end the loop: it is not
+ * closed, and the loop not freed, before they are out of it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,12 +29,6 @@ enum {
     RINGER = 4,  /* one that rings now; they are counted */
 };
 
-/* Whether the loop is going to look anyway, at what was made visible before this. */
-static bool looks(const struct rouse_loop *loop, uint32_t flags)
-{
-    return (atomic_load(&loop->wakes) & flags) == flags;
-}
-
 /* What is looked at after this is not older: the fence is the other half of a waker's. Returns the
  * flags as they were. */
 static uint32_t clear(struct rouse_loop *loop, uint32_t flags)
@@ -43,12 +38,18 @@ static uint32_t clear(struct rouse_loop *loop, uint32_t flags)
     return before;
 }
 
+/* From here on the loop waits for the caller, until ring() is through. */
+static void enter(struct rouse_loop *loop)
+{
+    atomic_fetch_add_explicit(&loop->wakes, RINGER, memory_order_acquire);
+}
+
 static void ring(struct rouse_loop *loop, uint32_t asked)
 {
     uint32_t before = atomic_load_explicit(&loop->wakes, memory_order_relaxed);
     uint32_t after;
     do
-        after = (before & PENDING ? before : before + PENDING + RINGER) | asked;
+        after = (before & PENDING ? before - RINGER : before + PENDING) | asked;
     while (!atomic_compare_exchange_weak_explicit(&loop->wakes, &before, after,
                                                   memory_order_acq_rel, memory_order_relaxed));
     if (before & PENDING)
@@ -79,17 +80,22 @@ void wake_hold(struct rouse_loop *loop)
 void wake_again(struct rouse_loop *loop)
 {
     uint32_t before = clear(loop, PENDING);
-    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL || before & ASKED)
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL || before & ASKED) {
+        enter(loop);
         ring(loop, 0);
+    }
 }
 
 int rouse_wake(struct rouse_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
+    const uint32_t rung = PENDING | ASKED;
     atomic_thread_fence(memory_order_seq_cst);
-    if (!looks(loop, PENDING | ASKED))
-        ring(loop, ASKED);
+    if ((atomic_load(&loop->wakes) & rung) == rung)
+        return 0;
+    enter(loop);
+    ring(loop, ASKED);
     return 0;
 }
 
@@ -100,12 +106,13 @@ int rouse_post(struct rouse_loop *loop, struct rouse_task *task)
     if (!task_claim(task))
         return -EALREADY;
     task_give(task, loop);
+    enter(loop); /* once it is pushed, the task may end the loop */
     struct rouse_task *top = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do
         task->posted = top;
-    while (!atomic_compare_exchange_weak(&loop->posted, &top, task));
-    if (!looks(loop, PENDING))
-        ring(loop, 0);
+    while (!atomic_compare_exchange_weak_explicit(&loop->posted, &top, task, memory_order_release,
+                                                  memory_order_relaxed));
+    ring(loop, 0);
     return 0;
 }
 
