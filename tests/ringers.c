@@ -110,18 +110,25 @@ static struct rouse_loop *open_fragile(void)
     return loop;
 }
 
+/* Threads that each post a task of their own to the loop. */
+static void ringers_begin(struct ringer ringers[THREADS], struct rouse_loop *loop,
+                          pthread_t threads[THREADS], void *(*body)(void *))
+{
+    for (int i = 0; i < THREADS; i++) {
+        ringers[i] = (struct ringer){.loop = loop};
+        rouse_task_init(&ringers[i].task, has_run);
+    }
+    threads_begin(threads, body, ringers, sizeof ringers[0]);
+}
+
 /* L1: no post is lost, however often the backend is opened anew. */
 static void backend_that_opens_anew_is_not_woken_meanwhile(void **state)
 {
     (void)state;
     struct rouse_loop *loop = open_fragile();
-    struct ringer ringers[THREADS] = {0};
-    for (int i = 0; i < THREADS; i++) {
-        rouse_task_init(&ringers[i].task, has_run);
-        ringers[i].loop = loop;
-    }
+    struct ringer ringers[THREADS];
     pthread_t threads[THREADS];
-    threads_begin(threads, ring_rounds, ringers, sizeof ringers[0]);
+    ringers_begin(ringers, loop, threads, ring_rounds);
     for (int runs = 0; runs < THREADS * ROUNDS;) {
         int called = rouse_turn(loop, -1);
         assert_true(called >= 0 || called == -EIO);
@@ -146,13 +153,9 @@ static void loop_that_posts_end_outlives_the_posts(void **state)
     (void)state;
     for (int round = 0; round < ROUNDS / 10; round++) {
         struct rouse_loop *loop = open_fragile();
-        struct ringer ringers[THREADS] = {0};
-        for (int i = 0; i < THREADS; i++) {
-            rouse_task_init(&ringers[i].task, has_run);
-            ringers[i].loop = loop;
-        }
+        struct ringer ringers[THREADS];
         pthread_t threads[THREADS];
-        threads_begin(threads, ring_once, ringers, sizeof ringers[0]);
+        ringers_begin(ringers, loop, threads, ring_once);
         for (int runs = 0; runs < THREADS;) {
             int called = rouse_turn(loop, -1);
             assert_true(called >= 0 || called == -EIO);
