@@ -64,8 +64,9 @@ static void *memory_open_descriptors(const struct shape *shape)
         die("memory: no memory for %ld descriptors", memory->count);
     for (long i = 0; i < memory->count; i++) {
         int low = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        memory->fds[i] = fcntl(low, F_DUPFD_CLOEXEC, MEMORY_ABOVE);
-        close(low);
+        memory->fds[i] = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, MEMORY_ABOVE);
+        if (low >= 0)
+            close(low);
         if (memory->fds[i] < 0)
             die("memory: eventfd %ld of %ld: %s (see ulimit -n)", i, memory->count,
                 strerror(errno));
