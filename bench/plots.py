@@ -1,6 +1,6 @@
 """The pictures of bench/peers, drawn by gnuplot; each is None if there is nothing to draw.
 
-A library has one colour everywhere, a backend one shape of point.
+A library has one colour everywhere, a backend one shape of point and one kind of line.
 
 SPDX-License-Identifier: MIT
 """
@@ -15,7 +15,9 @@ from drawing import AROUND, COLOURS, LINE, POINTS, Drawing, spread
 
 MAKERS = ('rouse', 'rouse-edge', 'libev', 'libevent', 'libuv', 'raw', 'raw-edge')
 BACKENDS = ('epoll', 'io_uring', 'poll', 'select', 'threads', 'spin')
-DASHES = {'epoll': '', 'io_uring': 'dt (12,3) ', 'poll': 'dt (6,4) ', 'select': 'dt (2,3) '}
+DASHES = {'epoll': '', 'changelist': 'dt (8,3,2,3) ', 'io_uring': 'dt (12,3) ', 'poll': 'dt (6,4) ',
+          'select': 'dt (2,3) '}
+OPEN_CIRCLE = 6  # of epoll, by another name
 MOST_RATIO = 2.0  # what is beyond is written, not drawn
 SHARES = (0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100)
 
@@ -45,12 +47,13 @@ def _colour(subject):
 
 
 def _point(subject):
-    shape = POINTS[BACKENDS.index(rows_.backend(subject))]
+    name = subject.split(':')[1]
+    shape = POINTS[BACKENDS.index(name)] if name in BACKENDS else OPEN_CIRCLE
     return f'lc rgb "{_colour(subject)}" pt {shape} ps 0.8'
 
 
 def _line(subject):
-    return (f'with lines lw 1.6 {DASHES.get(rows_.backend(subject), "dt (1,5) ")}'
+    return (f'with lines lw 1.6 {DASHES.get(subject.split(":")[1], "dt (1,5) ")}'
             f'lc rgb "{_colour(subject)}"')
 
 

@@ -250,13 +250,30 @@ static void timers_tasks_and_hooks_without_a_callback_are_refused(void **state)
     assert_int_equal(rouse_run(loop), 0);
 }
 
-static void negative_intervals_are_refused(void **state)
+static void refuse_negative_intervals(void)
 {
-    (void)state;
     check_refused(rouse_timer_after(loop, &a.timer, -1, 0), -EINVAL, "-1");
     check_refused(rouse_timer_after(loop, &a.timer, 1, -2), -EINVAL, "-2");
     check_refused(rouse_timer_at(loop, &a.timer, 1, -3), -EINVAL, "-3");
+    check_refused(rouse_timer_at(loop, &a.timer, INT64_MAX, -4), -EINVAL, "-4");
+}
+
+/* By the first timer of a loop, by a later one, and by one that has been started. */
+static void negative_intervals_are_refused(void **state)
+{
+    (void)state;
+    refuse_negative_intervals();
+    struct rouse_timer other;
+    rouse_timer_init(&other, a.timer.fn);
+    CHECK_OK(loop, rouse_timer_after(loop, &other, 10, 0));
+    CHECK_OK(loop, rouse_timer_stop(&other));
+    refuse_negative_intervals();
     assert_int_equal(rouse_timer_active(&a.timer), 0);
+    CHECK_OK(loop, rouse_timer_after(loop, &a.timer, 10, 0));
+    refuse_negative_intervals();
+    assert_int_equal(rouse_run(loop), 0);
+    CHECK_JOURNAL("a");
+    assert_int_equal(clock_.now, STAGE_START + 10);
 }
 
 static void timer_of_one_loop_is_refused_by_another(void **state)
