@@ -108,28 +108,39 @@ static int try_backend(struct rouse_loop *loop, const struct rouse_backend *back
     return error;
 }
 
+static bool is_called(const char *known, const char *name, size_t length)
+{
+    return strlen(known) == length && memcmp(known, name, length) == 0;
+}
+
+static const struct rouse_rung *rung_of(const char *name, size_t length)
+{
+    for (int i = 0; i < RUNGS; i++)
+        if (is_called(rungs[i].name, name, length))
+            return &rungs[i];
+    return NULL;
+}
+
 /* The backend of a name, or NULL with words. The caller's own comes before the library's. */
 static const struct rouse_backend *find(const struct rouse_backend *own, const char *name,
                                         size_t length, struct text *why)
 {
-    if (own != NULL && strlen(own->name) == length && memcmp(own->name, name, length) == 0)
+    if (own != NULL && is_called(own->name, name, length))
         return own;
-    for (int i = 0; i < RUNGS; i++) {
-        if (strlen(rungs[i].name) != length || memcmp(rungs[i].name, name, length) != 0)
-            continue;
-        if (rungs[i].backend == NULL)
-            add(why, "%s", rungs[i].missing);
-        return rungs[i].backend;
-    }
-    add(why, "not a backend of this library");
-    return NULL;
+    const struct rouse_rung *rung = rung_of(name, length);
+    if (rung == NULL)
+        add(why, "not a backend of this library");
+    else if (rung->backend == NULL)
+        add(why, "%s", rung->missing);
+    return rung != NULL ? rung->backend : NULL;
 }
 
-/* "NAME", or "NAME:INNER" for one that wraps another. */
+/* "NAME", which may have a colon of its own ("sim:epoll"), or "NAME:INNER" for one that wraps
+ * another. */
 static int try_name(struct rouse_loop *loop, const struct rouse_backend *own, const char *name,
                     size_t length, struct text *why)
 {
-    const char *colon = memchr(name, ':', length);
+    const char *colon = rung_of(name, length) == NULL ? memchr(name, ':', length) : NULL;
     size_t first = colon != NULL ? (size_t)(colon - name) : length;
     const struct rouse_backend *backend = find(own, name, first, why);
     if (backend == NULL)

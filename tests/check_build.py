@@ -139,7 +139,7 @@ def install():
     """Installs into a DESTDIR; returns it and an environment in which pkg-config finds it there."""
     folder = fresh('installed')
     configure(folder / 'build', '-Dprefix=/usr', '-Dlibdir=lib', '-Dtests=disabled',
-              '-Dbench=disabled')
+              '-Dbench=disabled', '-Dlessons=disabled')
     destination = folder / 'destination'
     check.run('meson', 'install', '-C', folder / 'build',
               env=dict(os.environ, DESTDIR=str(destination)))
@@ -156,9 +156,9 @@ def it_installs_and_pkg_config_finds_it():
                  for path in destination.rglob('*') if not path.is_dir()}
     minor = version().rsplit('.', 1)[0]
     assert installed == {
-        'usr/include/rouse.h', 'usr/include/rouse/backend.h', 'usr/lib/pkgconfig/rouse.pc',
-        'usr/lib/librouse.a', 'usr/lib/librouse.so', f'usr/lib/librouse.so.{minor}',
-        f'usr/lib/librouse.so.{version()}'}, installed
+        'usr/include/rouse.h', 'usr/include/rouse/backend.h', 'usr/include/rouse/sim.h',
+        'usr/lib/pkgconfig/rouse.pc', 'usr/lib/librouse.a', 'usr/lib/librouse.so',
+        f'usr/lib/librouse.so.{minor}', f'usr/lib/librouse.so.{version()}'}, installed
     assert check.run('pkg-config', '--modversion', 'rouse', env=environment).strip() == version()
     flags = check.run('pkg-config', '--cflags', '--libs', 'rouse', env=environment).split()
     static = check.run('pkg-config', '--cflags', '--libs', '--static', 'rouse',
@@ -179,7 +179,7 @@ def leave_out(name):
     """The library without it builds, and says why it is not there; the others still are."""
     folder = fresh(f'without-{name}')
     configure(folder / 'build', f'-Dleave_out={name}', '-Dtests=disabled', '-Dbench=disabled',
-              '-Ddefault_library=shared', '-Dwerror=true')
+              '-Dlessons=disabled', '-Ddefault_library=shared', '-Dwerror=true')
     compile_in(folder / 'build')
     (folder / 'asker.c').write_text(ASKER)
     check.run(*compiler('c'), f'-I{ROOT / "include"}', folder / 'asker.c',
@@ -198,7 +198,7 @@ def leave_out(name):
 
 
 def build_without_warnings(name, *options, **environment):
-    """Library, tests and benchmarks, in another way than that in which the tests are run."""
+    """All that is built, in another way than that in which the tests are run."""
     folder = fresh(name)
     check.run('meson', 'setup', folder / 'build', ROOT, '-Dwerror=true', '-Dtests=enabled',
               *options, env=dict(os.environ, **environment))

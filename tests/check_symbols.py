@@ -29,7 +29,7 @@ def tool(name):
 
 
 def declared():
-    header = (ROOT / 'include' / 'rouse.h').read_text()
+    header = ''.join((ROOT / 'include' / name).read_text() for name in ['rouse.h', 'rouse/sim.h'])
     names = re.findall(r'^ROUSE_API [^;(]*?\b(\w+)\(', header, re.M)
     assert len(names) == len(re.findall(r'^ROUSE_API ', header, re.M))
     return names

@@ -215,8 +215,10 @@ static void blocking_socket_stays_one_and_does_not_block(void **state)
         ;
     assert_int_equal(written, -EAGAIN);
     assert_true(world_blocks(ends[0]));
-    CHECK_OK(NULL, rouse_nonblock(ends[0]));
-    assert_int_equal(world_blocks(ends[0]), false);
+    if (!world_is_model()) { /* it asks the operating system */
+        CHECK_OK(NULL, rouse_nonblock(ends[0]));
+        assert_int_equal(world_blocks(ends[0]), false);
+    }
     CHECK_OK(rig->loop, rouse_io_close(&probe.io));
     MUST(world_close(ends[1]));
 }

@@ -221,7 +221,7 @@ static void change_of_a_number_that_is_used_again(void **state)
     contract_close(old);
     contract_pair_at(old[0], WORLD_STREAM, fresh);
     bare_change(bare, fresh[0], TOKEN(1, 0), ROUSE_READ, ROUSE_WRITE);
-    if (strcmp(subject_backend()->name, "epoll") == 0) {
+    if (strstr(subject_backend()->name, "epoll") != NULL) {
         assert_refused(bare, TOKEN(1, 0), -EBADF);
         assert_int_equal(bare_poll(bare, NULL, 0, 0), 0);
     } else {

@@ -9,8 +9,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <pthread.h>
-
 #include "contract.h"
 
 /* A backend that guesses must not sleep: then nobody would be told that a guess has come true. */
@@ -77,13 +75,6 @@ static void a_signal_is_no_error(void **state)
     waits_for_a_signal(*state, 3600 * (int64_t)1000000000);
 }
 
-static void *send_in_a_moment(void *end)
-{
-    for (int64_t begin = world_now(); world_now() - begin < 2000000;)
-        ;
-    return world_send(*(rouse_fd *)end, "x", 1) == 1 ? NULL : "send";
-}
-
 /* I5, I10: no timeout is so long that it is none. */
 static void every_long_wait_lasts_until_something_comes(void **state)
 {
@@ -102,12 +93,9 @@ static void every_long_wait_lasts_until_something_comes(void **state)
                                 INT64_MAX - 1,
                                 INT64_MAX};
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
-        pthread_t thread;
-        void *wrong = NULL;
-        assert_int_equal(pthread_create(&thread, NULL, send_in_a_moment, &ends[1]), 0);
+        MUST(world_send_soon(ends[1]));
         int count = bare_poll(bare, NULL, 0, timeouts[i]);
-        pthread_join(thread, &wrong);
-        assert_null(wrong);
+        MUST(world_sent());
         assert_int_equal(count, 1);
         MUST(world_drain(ends[0]));
         bare_poll(bare, NULL, 0, 0); /* so that nothing of this is told again */

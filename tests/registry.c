@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <rouse/backend.h>
+#include <rouse/sim.h>
 
 #include "stage.h"
 
@@ -140,11 +140,14 @@ static void loops_on_different_backends_live_side_by_side(void **state)
     int error;
     unsigned n = 0;
     CHECK_OK(NULL, world_pair(WORLD_ANY, ends));
-    for (; compiled_in(n) != NULL && n < 32; n++) {
-        loops[n] = open_list(compiled_in(n), &error);
+    for (unsigned i = 0; compiled_in(i) != NULL && n < 32; i++) {
+        if (rung_compiled_in(i)->backend->system != NULL)
+            continue; /* its descriptors are others */
+        loops[n] = open_list(compiled_in(i), &error);
         assert_int_equal(error, 0);
         player_init(&players[n], loops[n], (char)('a' + n), NULL);
         CHECK_OK(loops[n], rouse_io_start(loops[n], &players[n].io, ends[0], ROUSE_READ));
+        n++;
     }
     journal_take();
     assert_int_equal(world_send(ends[1], "x", 1), 1);
@@ -481,6 +484,20 @@ static void open_without_descriptors_left_fails_and_leaks_nothing(void **state)
     }
 }
 
+/* For the backends that run on it. */
+static int boot_machine(void **state)
+{
+    (void)state;
+    return rouse_sim_boot(NULL);
+}
+
+static int halt_machine(void **state)
+{
+    (void)state;
+    rouse_sim_halt();
+    return 0;
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -507,5 +524,5 @@ int main(void)
         CASE(config_of_another_size_is_read_as_far_as_it_is_known),
         CASE(open_without_descriptors_left_fails_and_leaks_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, boot_machine, halt_machine);
 }

@@ -30,17 +30,19 @@ const char *subject_name(void)
     return name;
 }
 
-const struct rouse_backend *subject_backend(void)
-{
-    const char *colon = strchr(subject_name(), ':');
-    const char *name = colon != NULL ? colon + 1 : subject_name();
-    return named(name, strlen(name));
-}
-
+/* "WRAPPER:NAME", or a name that may have a colon of its own. */
 const struct rouse_backend *subject_wrapper(void)
 {
     const char *colon = strchr(subject_name(), ':');
     return colon != NULL ? named(subject_name(), (size_t)(colon - subject_name())) : NULL;
+}
+
+const struct rouse_backend *subject_backend(void)
+{
+    const char *name = subject_name();
+    if (subject_wrapper() != NULL)
+        name = strchr(name, ':') + 1;
+    return named(name, strlen(name));
 }
 
 bool subject_guesses(void)

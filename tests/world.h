@@ -95,6 +95,12 @@ void world_ignore_lost_readers(void); /* from now on, writes to them raise no si
 /* ---- What a peer does --------------------------------------------------------------------- */
 
 ssize_t world_send(rouse_fd fd, const void *data, size_t size);
+
+/* Has one byte sent in a moment, while the caller waits for it; world_sent() is called after that,
+ * and says how the sending went. One at a time. */
+int world_send_soon(rouse_fd fd);
+int world_sent(void);
+
 ssize_t world_send_with(rouse_fd fd, const void *data, size_t size,
                         rouse_fd passed);                      /* and a descriptor beside it */
 ssize_t world_receive(rouse_fd fd, void *buffer, size_t size); /* 0 at the end */
@@ -112,6 +118,7 @@ int world_close(rouse_fd fd);
 int world_dup(rouse_fd fd, rouse_fd *copy);
 int world_dup2(rouse_fd fd, rouse_fd number); /* closes `number` first if it is open */
 int world_inherited(rouse_fd fd); /* 1 if a program that is executed would get it, else 0; -EBADF */
+bool world_is_model(void); /* whether descriptors are not the operating system's, but of a model */
 bool world_blocks(rouse_fd fd);   /* whether O_NONBLOCK is not set */
 int world_block(rouse_fd fd, bool blocks);
 /* How many of this process are open; 0 where others than the test open and close some. */

@@ -1,0 +1,73 @@
+/*
+ * Wait queues. An entry is data in a list, and nothing in it runs: what sleeps is set aside here
+ * until somebody who changes the file walks the list and calls each entry's wake function. Those
+ * that are exclusive stand behind the others, and the walk ends with the first of them that was
+ * woken: else a hundred threads that wait for one connection would all be woken for it (the herd).
+ *
+ * What surprises: it is no queue of first come, first served. Who is not exclusive goes to its
+ * head, and all of these are woken, the last comer first.
+ *
+ * Linux: include/linux/wait.h, add_wait_queue(); kernel/sched/wait.c, __wake_up_common().
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "kernel.h"
+
+void queue_link(struct sim_entry *entry, struct sim_file *file)
+{
+    entry->file = file;
+    link_append(entry->exclusive ? &file->queue : file->queue.next, &entry->link);
+    machine_step(ROUSE_SIM_LINKED, file->id, 1);
+}
+
+void queue_unlink(struct sim_entry *entry)
+{
+    if (entry->link.next == NULL)
+        return;
+    link_remove(&entry->link);
+    machine_step(ROUSE_SIM_UNLINKED, entry->file->id, 1);
+}
+
+/* A wake function may take out its own entry, and no other. */
+void queue_walk(struct sim_file *file, uint32_t ready)
+{
+    if (link_empty(&file->queue))
+        return;
+    machine_step(ROUSE_SIM_WALKED, file->id, 1);
+    machine->walks++;
+    struct rouse_link *next;
+    for (struct rouse_link *link = file->queue.next; link != &file->queue; link = next) {
+        next = link->next;
+        struct sim_entry *entry = LINK_OWNER(link, struct sim_entry, link);
+        bool exclusive = entry->exclusive;
+        if (entry->wake(entry, ready) && exclusive)
+            break;
+    }
+    machine->walks--;
+    file_release_dropped();
+}
+
+int rouse_sim_waiter_at(int fd, unsigned index, struct rouse_sim_waiter *waiter)
+{
+    struct sim_file *file = file_of(fd);
+    if (file == NULL)
+        return -EBADF;
+    struct rouse_link *link = file->queue.next;
+    while (link != &file->queue && index-- > 0)
+        link = link->next;
+    if (link == &file->queue)
+        return -ENOENT;
+    struct sim_entry *entry = LINK_OWNER(link, struct sim_entry, link);
+    *waiter = (struct rouse_sim_waiter){.exclusive = entry->exclusive};
+    if (entry->wake == task_wakes) {
+        waiter->how = ROUSE_SIM_BY_CALL;
+        waiter->who = task_woken(entry)->id;
+    } else if (entry->wake == walk_wakes) {
+        waiter->how = ROUSE_SIM_BY_WALK;
+        waiter->who = machine->first.id;
+    } else {
+        waiter->how = ROUSE_SIM_BY_HOOK;
+        waiter->who = eventpoll_hooked(entry);
+    }
+    return 0;
+}

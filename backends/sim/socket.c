@@ -1,0 +1,331 @@
+/*
+ * Stream sockets. Each has two buffers: what its task has written and is not there yet, and what
+ * has arrived and was not read. What is sent travels from the one to the peer's other, as far as
+ * there is room; a task that writes more than both hold has to wait.
+ *
+ * A pair of this machine is told at once. Between sockets that were connected a packet takes the
+ * machine's latency, and one is on its way at a time; so the end of a stream, too, comes behind the
+ * last byte and some time later. A reset is told at once.
+ *
+ * Linux: net/ipv4/tcp.c, tcp_recvmsg(), tcp_sendmsg() and tcp_poll(); net/core/sock.c,
+ * sock_def_readable().
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "socket.h"
+
+struct sim_socket *socket_of(struct sim_file *file)
+{
+    return LINK_OWNER(file, struct sim_socket, file);
+}
+
+struct sim_socket *socket_new(const struct sim_kind *kind)
+{
+    socket_free_finished();
+    struct sim_socket *socket = machine_new(sizeof *socket);
+    if (socket == NULL)
+        return NULL;
+    file_init(&socket->file, kind);
+    link_init(&socket->queue);
+    link_append(&machine->sockets, &socket->all);
+    return socket;
+}
+
+static void finish(struct sim_socket *socket)
+{
+    link_remove(&socket->all);
+    link_append(&machine->finished, &socket->all);
+}
+
+void socket_finish(struct sim_socket *socket)
+{
+    struct sim_socket *peer = socket->peer;
+    if (!socket->closed || socket->travels)
+        return;
+    if (peer != NULL && (!peer->closed || peer->travels))
+        return;
+    if (peer != NULL)
+        finish(peer);
+    finish(socket);
+}
+
+void socket_free_finished(void)
+{
+    while (!link_empty(&machine->finished)) {
+        struct sim_socket *socket = LINK_OWNER(machine->finished.next, struct sim_socket, all);
+        rouse_sim_cancel(&socket->packet);
+        ring_close(&socket->incoming);
+        ring_close(&socket->outgoing);
+        link_remove(&socket->all);
+        machine_free(socket, sizeof *socket);
+    }
+}
+
+void socket_changed(struct sim_socket *socket, uint32_t ready)
+{
+    queue_walk(&socket->file, ready);
+}
+
+static uint32_t left(const struct sim_ring *ring)
+{
+    return machine->config.room - ring->count;
+}
+
+static bool is_writable(const struct sim_socket *socket)
+{
+    if (socket->knocks != NULL)
+        return false;
+    return socket->shut || socket->peer == NULL ||
+           left(&socket->outgoing) >= machine->config.room / 3;
+}
+
+static uint32_t ready_socket(struct sim_file *file)
+{
+    const struct sim_socket *socket = socket_of(file);
+    uint32_t ready = socket->error != 0 ? (uint32_t)ROUSE_ERROR : 0;
+    if (socket->incoming.count > 0 || socket->ended)
+        ready |= ROUSE_READ;
+    if (socket->ended)
+        ready |= SIM_HALF;
+    bool unconnected = socket->peer == NULL && socket->knocks == NULL;
+    if (unconnected || (socket->ended && socket->shut))
+        ready |= ROUSE_HANGUP;
+    if (is_writable(socket))
+        ready |= ROUSE_WRITE;
+    return ready;
+}
+
+void socket_fail(struct sim_socket *socket, int error)
+{
+    socket->error = error;
+    socket->ended = socket->shut = socket->told = true;
+    socket->outgoing.count = 0;
+    socket_changed(socket, ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_HANGUP | SIM_HALF);
+}
+
+/* Nothing of it is on its way any more, and nothing will be. */
+static void fall_silent(struct sim_socket *socket)
+{
+    socket->peer = NULL;
+    socket->outgoing.count = 0;
+    if (socket->knocks == NULL) {
+        rouse_sim_cancel(&socket->packet);
+        socket->travels = false;
+    }
+}
+
+void socket_reset(struct sim_socket *socket)
+{
+    struct sim_socket *peer = socket->peer;
+    fall_silent(socket);
+    if (peer == NULL)
+        return;
+    fall_silent(peer);
+    if (peer->closed)
+        socket_finish(peer);
+    else
+        socket_fail(peer, peer->ended ? -EPIPE : -ECONNRESET);
+}
+
+static void send_on(struct sim_socket *socket);
+
+/* Bytes, and the end of the stream if it is the last packet. */
+static void deliver(struct sim_socket *socket, struct sim_socket *peer)
+{
+    bool was_writable = is_writable(socket);
+    uint32_t count = ring_move(&socket->outgoing, &peer->incoming, socket->carries);
+    machine_step(ROUSE_SIM_ARRIVED, peer->file.id, count);
+    uint32_t ready = count > 0 ? (uint32_t)ROUSE_READ : 0;
+    if (socket->last && socket->outgoing.count == 0) {
+        socket->told = peer->ended = true;
+        ready |= ROUSE_READ | SIM_HALF | (peer->shut ? (uint32_t)ROUSE_HANGUP : 0);
+    }
+    if (ready != 0)
+        socket_changed(peer, ready);
+    if (!was_writable && is_writable(socket) && !socket->closed)
+        socket_changed(socket, ROUSE_WRITE);
+}
+
+/* What comes to a socket that was closed is answered by a reset; so is what no memory can be had
+ * for. */
+static void arrive(struct rouse_sim_event *event)
+{
+    struct sim_socket *socket = LINK_OWNER(event, struct sim_socket, packet);
+    struct sim_socket *peer = socket->peer;
+    socket->travels = false;
+    uint32_t had = socket->outgoing.count;
+    if (!peer->closed)
+        deliver(socket, peer);
+    else if (socket->carries == 0)
+        socket->told = true;
+    bool lost = socket->carries > 0 && socket->outgoing.count == had;
+    if (lost && (peer->closed || left(&peer->incoming) > 0)) {
+        socket_reset(peer);
+        socket_finish(peer);
+        return;
+    }
+    send_on(socket);
+    socket_finish(socket);
+}
+
+static int64_t travel_time(void)
+{
+    int64_t latency = machine->config.latency;
+    return machine_fails(machine->config.faults.late) ? 10 * latency : latency;
+}
+
+void socket_post(struct sim_socket *socket, void (*fn)(struct rouse_sim_event *event))
+{
+    socket->travels = true;
+    socket->carries = socket->outgoing.count;
+    socket->last = socket->shut;
+    socket->packet.fn = fn;
+    if (socket->local || machine->config.latency == 0 ||
+        rouse_sim_at(&socket->packet, machine->now + travel_time()) != 0)
+        fn(&socket->packet);
+}
+
+/* Sends what there is, if there is room for it and nothing is on its way. */
+static void send_on(struct sim_socket *socket)
+{
+    const struct sim_socket *peer = socket->peer;
+    if (socket->travels || peer == NULL)
+        return;
+    bool has_bytes = socket->outgoing.count > 0;
+    bool has_room = peer->closed || left(&peer->incoming) > 0;
+    bool ends = socket->shut && !socket->told && !has_bytes;
+    if (ends || (has_bytes && has_room))
+        socket_post(socket, arrive);
+}
+
+static int take_error(struct sim_file *file)
+{
+    struct sim_socket *socket = socket_of(file);
+    int error = socket->error;
+    socket->error = 0;
+    return error;
+}
+
+static int64_t read_socket(struct sim_file *file, void *buffer, size_t size)
+{
+    struct sim_socket *socket = socket_of(file);
+    uint32_t n = ring_get(&socket->incoming, buffer, size);
+    if (n > 0 || size == 0) {
+        machine_step(ROUSE_SIM_COPIED_OUT, file->id, n);
+        if (socket->peer != NULL)
+            send_on(socket->peer);
+        return n;
+    }
+    if (socket->error != 0)
+        return take_error(file);
+    if (socket->ended)
+        return 0;
+    return socket->peer != NULL || socket->knocks != NULL ? -EAGAIN : -ENOTCONN;
+}
+
+static int64_t write_socket(struct sim_file *file, const void *data, size_t size)
+{
+    struct sim_socket *socket = socket_of(file);
+    if (socket->error != 0)
+        return take_error(file);
+    if (socket->knocks != NULL)
+        return -EAGAIN;
+    if (socket->shut || socket->peer == NULL)
+        return -EPIPE;
+    uint32_t n = ring_put(&socket->outgoing, data, size);
+    if (n == 0 && size != 0)
+        return left(&socket->outgoing) == 0 ? -EAGAIN : -ENOMEM;
+    machine_step(ROUSE_SIM_COPIED_IN, file->id, n);
+    send_on(socket);
+    return n;
+}
+
+static int shut_socket(struct sim_file *file, uint32_t directions)
+{
+    struct sim_socket *socket = socket_of(file);
+    if (socket->peer == NULL && !socket->ended)
+        return -ENOTCONN;
+    if ((directions & ROUSE_READ) && !socket->ended) {
+        socket->ended = true;
+        socket_changed(socket, ROUSE_READ | SIM_HALF);
+    }
+    if ((directions & ROUSE_WRITE) && !socket->shut) {
+        socket->shut = true;
+        send_on(socket);
+        socket_changed(socket, ROUSE_WRITE | (socket->ended ? (uint32_t)ROUSE_HANGUP : 0));
+    }
+    return 0;
+}
+
+static void look_at(struct sim_file *file, struct rouse_sim_file *look)
+{
+    look->ready = ready_socket(file);
+    look->received = socket_of(file)->incoming.count;
+    look->sent = socket_of(file)->outgoing.count;
+}
+
+/* Who closes and has not read all that came resets. The other end of a pair can write no more at
+ * once; that of a connection finds out when it does. */
+static void release(struct sim_file *file)
+{
+    struct sim_socket *socket = socket_of(file);
+    socket->shut = true;
+    if (socket->incoming.count > 0)
+        socket_reset(socket);
+    else if (socket->local && socket->peer != NULL)
+        socket->peer->shut = socket->peer->told = true;
+    send_on(socket);
+    socket->closed = true; /* from here on it may be freed by what arrives */
+    socket_finish(socket);
+}
+
+const struct sim_kind socket_kind = {
+    .name = ROUSE_SIM_SOCKET,
+    .system = ROUSE_KIND_STREAM,
+    .ready = ready_socket,
+    .read = read_socket,
+    .write = write_socket,
+    .shut = shut_socket,
+    .error = take_error,
+    .look = look_at,
+    .release = release,
+};
+
+void socket_join(struct sim_socket *a, struct sim_socket *b)
+{
+    a->peer = b;
+    b->peer = a;
+}
+
+int rouse_sim_socket(void)
+{
+    if (machine == NULL)
+        return -EINVAL;
+    struct sim_socket *socket = socket_new(&socket_kind);
+    return socket != NULL ? file_open(&socket->file) : -ENOMEM;
+}
+
+int rouse_sim_pair(int fds[2])
+{
+    int one = rouse_sim_socket();
+    int other = one < 0 ? one : rouse_sim_socket();
+    if (other < 0) {
+        rouse_sim_close(one);
+        return other;
+    }
+    struct sim_socket *ends[2] = {socket_of(file_of(one)), socket_of(file_of(other))};
+    ends[0]->local = ends[1]->local = true;
+    socket_join(ends[0], ends[1]);
+    fds[0] = one;
+    fds[1] = other;
+    return 0;
+}
+
+int rouse_sim_reset(int fd)
+{
+    struct sim_file *file = file_of(fd);
+    if (file == NULL || file->kind != &socket_kind)
+        return file == NULL ? -EBADF : -ENOTSOCK;
+    socket_reset(socket_of(file));
+    return rouse_sim_close(fd);
+}

@@ -1,0 +1,241 @@
+/*
+ * A kernel in miniature: the part of an operating system in which threads sleep, as a model inside
+ * the process, with a time of its own.
+ *
+ * A loop on the backend `sim:select`, `sim:poll` or `sim:epoll` runs on it unchanged, with
+ * descriptors that exist only here. So a server is tried with thousands of clients, through hours,
+ * in a second, and the same seed gives the same run, byte for byte. And because each step is told
+ * and counted, it can be seen who is linked into which queue, who wakes whom, and what is copied.
+ *
+ * There is one machine in a process at a time, and one thread may use it. The thread that boots it
+ * is its first task; the others are functions that the machine calls when it is their turn. Nothing
+ * else happens while a task runs. Time moves when all sleep, to the next thing that is due.
+ *
+ * What surprises: a call by which a task would sleep cannot keep its place in a C function that has
+ * to return. It returns -ROUSE_SIM_ASLEEP, and the task's function returns with it; when the task
+ * is woken, its function is called again and makes the same call again. The first task has a stack
+ * of its own, and its calls sleep as real ones do.
+ *
+ * Results are 0 (or a count, or a descriptor), or -errno: -EBADF for what is no open descriptor,
+ * -EINVAL without a machine.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ROUSE_SIM_H
+#define ROUSE_SIM_H
+
+#include <rouse/backend.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- What happens -------------------------------------------------------------------------- */
+
+/* A step of the machine; `object` is a file unless it is said otherwise, and `amount` is 1. */
+enum rouse_sim_what {
+    ROUSE_SIM_CALLED,       /* a system call begins; object 0 if it concerns many */
+    ROUSE_SIM_ASKED,        /* a file was asked what it is ready for */
+    ROUSE_SIM_LOOKED,       /* select has looked at the bits of 64 descriptors; object 0 */
+    ROUSE_SIM_SEARCHED,     /* an epoll's tree was searched; amount: the items looked at */
+    ROUSE_SIM_LINKED,       /* an entry was put into the file's wait queue */
+    ROUSE_SIM_UNLINKED,     /* and taken out */
+    ROUSE_SIM_WALKED,       /* the wait queue of a file that has changed is walked */
+    ROUSE_SIM_HOOKED,       /* the walk has called epoll's hook */
+    ROUSE_SIM_LISTED,       /* the file was put on an epoll's ready list */
+    ROUSE_SIM_UNLISTED,     /* and taken from it */
+    ROUSE_SIM_READIED,      /* a sleeping task was put into the run queue; object: the task */
+    ROUSE_SIM_SLEPT,        /* the task that ran went to sleep; object: the task */
+    ROUSE_SIM_SCHEDULED,    /* a task was given the processor; object: the task */
+    ROUSE_SIM_COPIED_IN,    /* amount: bytes copied from a task to the machine; object 0: a call's
+                               arguments */
+    ROUSE_SIM_COPIED_OUT,   /* amount: bytes copied from the machine to a task, alike */
+    ROUSE_SIM_ARRIVED,      /* amount: bytes that came to a socket */
+    ROUSE_SIM_PASSED,       /* amount: nanoseconds until the next thing was due; object 0 */
+    ROUSE_SIM_COMPUTED,     /* amount: nanoseconds that a task computes; object: the task */
+    ROUSE_SIM_INTERRUPTED,  /* a signal ended the sleep of a task; object: the task */
+    ROUSE_SIM_WHATS         /* how many there are */
+};
+
+struct rouse_sim_step {
+    int64_t time; /* ns since the machine was booted */
+    enum rouse_sim_what what;
+    uint32_t task; /* who runs; the first is 1, and 0 is nobody: an interrupt */
+    uint32_t object;
+    uint64_t amount;
+};
+
+/* ---- The machine --------------------------------------------------------------------------- */
+
+/* What goes wrong, in how many of a thousand cases. */
+struct rouse_sim_faults {
+    uint16_t short_counts; /* a read or write moves less than it could */
+    uint16_t interrupts;   /* a sleep ends with -EINTR */
+    uint16_t spurious;     /* a sleep ends for nothing */
+    uint16_t no_memory;    /* a new file, or a registration, finds none: -ENOMEM */
+    uint16_t late;         /* a packet takes ten times as long */
+};
+
+struct rouse_sim_config {
+    uint32_t size;        /* sizeof(struct rouse_sim_config) */
+    uint32_t descriptors; /* how many the process may have; 0: 1024 */
+    uint32_t room;        /* bytes in a pipe, and in either direction of a socket; 0: 65536 */
+    uint32_t reserved;
+    uint64_t seed;   /* of all that is left to chance: the order of what is due at the same time,
+                        and the faults */
+    int64_t latency; /* ns that a packet travels; 0: it is there when the call returns */
+    struct rouse_sim_faults faults;
+    const struct rouse_allocator *allocator; /* NULL: realloc and free */
+    void (*trace)(void *context, const struct rouse_sim_step *step); /* NULL: counted only */
+    void *context;
+};
+
+/* Boots the machine; NULL: as it is by default. Errors: -EBUSY (there is one), -EINVAL, -ENOMEM. */
+ROUSE_API int rouse_sim_boot(const struct rouse_sim_config *config);
+
+/* Everything is gone, open descriptors and tasks included. Loops on it are closed before. */
+ROUSE_API void rouse_sim_halt(void);
+
+ROUSE_API void rouse_sim_fail(const struct rouse_sim_faults *faults); /* from now on */
+ROUSE_API uint64_t rouse_sim_count(enum rouse_sim_what what); /* how often so far; 0: no machine */
+ROUSE_API int64_t rouse_sim_now(void);                        /* ns since it was booted */
+
+/* ---- Tasks --------------------------------------------------------------------------------- */
+
+enum rouse_sim_state { ROUSE_SIM_RUNNING, ROUSE_SIM_READY, ROUSE_SIM_SLEEPING, ROUSE_SIM_ENDED };
+
+/* What a call returns, negated, to a task that it has put to sleep. */
+#define ROUSE_SIM_ASLEEP 9999
+
+struct rouse_sim_task {
+    struct rouse_link link;
+    const char *name;
+    /* Called when it is the task's turn. Returns 0 when it has ended, 1 to give up the processor;
+     * what it returns does not count if a call has put it to sleep. */
+    int (*run)(struct rouse_sim_task *task);
+    enum rouse_sim_state state;
+    uint32_t id;
+    uint64_t reserved[12];
+};
+
+/* Starts a task, which is ready then. The struct is the caller's, zeroed but for name and run, and
+ * stays until it has ended. */
+ROUSE_API int rouse_sim_start(struct rouse_sim_task *task);
+
+/* Sleeps for so many nanoseconds; 0: until the others that are ready have had their turn. -EINTR;
+ * and -EDEADLK, as from every call that sleeps: all sleep, and nothing is to come. */
+ROUSE_API int rouse_sim_sleep(int64_t ns);
+
+/* Computes for so many nanoseconds, during which the others have a processor of their own. For the
+ * first task; -EPERM for others. */
+ROUSE_API int rouse_sim_compute(int64_t ns);
+
+/* Interrupts the sleep of a task, the present or else the next one. NULL: of the first task; this
+ * from any thread, and from signal handlers. */
+ROUSE_API void rouse_sim_interrupt(struct rouse_sim_task *task);
+
+/* Has the machine call `fn` at a time: what a device does, or a script. It belongs to no task, and
+ * its calls do not sleep. The struct is the caller's, zeroed, and stays until then or until it is
+ * cancelled; `fn` may set it again. -ENOMEM. */
+struct rouse_sim_event {
+    int64_t time;
+    void (*fn)(struct rouse_sim_event *event);
+    uint64_t reserved[2];
+};
+
+ROUSE_API int rouse_sim_at(struct rouse_sim_event *event, int64_t time);
+ROUSE_API void rouse_sim_cancel(struct rouse_sim_event *event);
+
+/* ---- System calls -------------------------------------------------------------------------- */
+
+/* Descriptors: the lowest free number each. -EMFILE, -ENOMEM. */
+ROUSE_API int rouse_sim_pipe(int fds[2]);        /* fds[0] reads, fds[1] writes */
+ROUSE_API int rouse_sim_pair(int fds[2]);        /* two connected sockets of this machine */
+ROUSE_API int rouse_sim_socket(void);            /* one that is not connected */
+ROUSE_API int rouse_sim_listen(int backlog);     /* a listener */
+ROUSE_API int rouse_sim_connect(int listener);   /* a socket; connected when it can be written */
+ROUSE_API int rouse_sim_accept(int listener);    /* -EAGAIN, -EINVAL */
+ROUSE_API int rouse_sim_dup(int fd);
+ROUSE_API int rouse_sim_dup2(int fd, int number); /* closes `number` first if it is open */
+ROUSE_API int rouse_sim_close(int fd);
+ROUSE_API int rouse_sim_reset(int fd); /* closes a socket so that its peer is told of an error */
+
+/* As read(2), write(2), shutdown(2) and SO_ERROR. They sleep, if the descriptor is to block. */
+ROUSE_API int64_t rouse_sim_read(int fd, void *buffer, size_t size);
+ROUSE_API int64_t rouse_sim_write(int fd, const void *data, size_t size);
+ROUSE_API int rouse_sim_shut(int fd, uint32_t directions); /* ROUSE_READ, ROUSE_WRITE */
+ROUSE_API int rouse_sim_error(int fd);                     /* consumed */
+ROUSE_API int rouse_sim_block(int fd, int blocks); /* whether its calls sleep; at first they do */
+
+/* Waiting for many. Timeouts in ns; negative is for ever, 0 lets others run and does not sleep.
+ * Where a set or `want` has HANGUP, also the half of a hangup is told. */
+
+/* Three sets of bits in and out, any of which may be NULL, up to but not including the descriptor
+ * `bound`, which is at most ROUSE_SIM_SETSIZE. How many bits are set; -EBADF if one is not open. */
+#define ROUSE_SIM_SETSIZE 1024
+struct rouse_sim_set {
+    uint64_t words[ROUSE_SIM_SETSIZE / 64];
+};
+ROUSE_API int rouse_sim_select(int bound, struct rouse_sim_set *read, struct rouse_sim_set *write,
+                               struct rouse_sim_set *priority, int64_t timeout_ns);
+
+/* An array in and out. How many entries are ready; ROUSE_SIM_CLOSED: it is not open. */
+#define ROUSE_SIM_CLOSED 0x4000u
+struct rouse_sim_pollfd {
+    int fd; /* negative: none */
+    uint16_t want;
+    uint16_t ready;
+};
+ROUSE_API int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t timeout_ns);
+
+/* A descriptor that keeps what is wanted. `want` may have EDGE, ONESHOT and EXCLUSIVE (of several
+ * that watch a file, one is woken). -EEXIST, -ENOENT, -ELOOP, -ENOMEM. */
+#define ROUSE_SIM_EXCLUSIVE  0x8000u
+#define ROUSE_SIM_EVENT_SIZE 12 /* bytes that an event is copied as, as on Linux */
+enum rouse_sim_op { ROUSE_SIM_ADD, ROUSE_SIM_MODIFY, ROUSE_SIM_REMOVE };
+ROUSE_API int rouse_sim_epoll_create(void);
+ROUSE_API int rouse_sim_epoll_ctl(int epoll, enum rouse_sim_op op, int fd, uint32_t want,
+                                  uint64_t token);
+ROUSE_API int rouse_sim_epoll_wait(int epoll, struct rouse_event *events, int nevents,
+                                   int64_t timeout_ns);
+
+/* ---- Looking in, as no program can and a learner should -------------------------------- */
+
+enum rouse_sim_kind { ROUSE_SIM_PIPE, ROUSE_SIM_SOCKET, ROUSE_SIM_LISTENER, ROUSE_SIM_EPOLL };
+
+struct rouse_sim_file {
+    uint32_t object;     /* its number in steps */
+    uint32_t references; /* how many descriptors, and calls in progress, hold it */
+    enum rouse_sim_kind kind;
+    int blocks;
+    uint32_t ready;    /* READ, WRITE, ERROR and HANGUP; an epoll's READ: something is listed */
+    uint32_t received; /* bytes that wait to be read, or connections to be accepted */
+    uint32_t sent;     /* bytes that wait to be sent, as the peer has no room for them */
+    uint32_t room;
+};
+
+/* What a descriptor stands for, as it is now. */
+ROUSE_API int rouse_sim_look(int fd, struct rouse_sim_file *file);
+
+/* The entries of a file's wait queue, in order; 0, or -ENOENT behind the last. */
+struct rouse_sim_waiter {
+    enum rouse_sim_how { ROUSE_SIM_BY_CALL, ROUSE_SIM_BY_WALK, ROUSE_SIM_BY_HOOK } how;
+    uint32_t who;  /* the task that sleeps in a read, write, accept or wait, or in a walk (select,
+                      poll); of a hook the epoll's number in steps */
+    int exclusive; /* it stands behind the others, and ends the walk if it was woken */
+};
+ROUSE_API int rouse_sim_waiter_at(int fd, unsigned index, struct rouse_sim_waiter *waiter);
+
+/* The descriptors that an epoll watches, in the order of its tree, and those on its ready list. */
+ROUSE_API int rouse_sim_watched(int epoll, unsigned index);
+ROUSE_API int rouse_sim_listed(int epoll, unsigned index);
+
+/* The first task, whose name is "main", and the run queue; NULL behind the last. */
+ROUSE_API const struct rouse_sim_task *rouse_sim_first(void);
+ROUSE_API const struct rouse_sim_task *rouse_sim_queued(unsigned index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
