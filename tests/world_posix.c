@@ -327,11 +327,6 @@ bool world_is_wine(void)
     return false;
 }
 
-int world_setenv(const char *name, const char *value)
-{
-    return (int)outcome(value != NULL ? setenv(name, value, 1) : unsetenv(name));
-}
-
 /* ---- What is ready ------------------------------------------------------------------------ */
 
 void world_await(rouse_fd fd, uint32_t ready)

@@ -5,7 +5,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _POSIX_C_SOURCE 200112L /* setenv */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,8 +115,9 @@ int world_refused(rouse_fd *client)
 {
     rouse_fd nobody;
     int result = world_unconnected(&nobody);
-    if (result == 0)
-        result = world_connect(nobody, client);
+    if (result < 0)
+        return result;
+    result = world_connect(nobody, client);
     world_close(nobody);
     return result;
 }
@@ -228,7 +228,7 @@ int world_block(rouse_fd fd, bool blocks)
 unsigned world_open_descriptors(void)
 {
     unsigned count = 0;
-    for (int fd = 0; fd < DESCRIPTORS; fd++)
+    for (rouse_fd fd = 0; fd < DESCRIPTORS; fd++)
         count += world_inherited(fd) == 0;
     return count;
 }
@@ -237,7 +237,7 @@ unsigned world_open_descriptors(void)
 
 uint32_t world_ready(rouse_fd fd, uint32_t want)
 {
-    struct rouse_sim_pollfd one = {.fd = fd, .want = (uint16_t)want};
+    struct rouse_sim_pollfd one = {.fd = (int)fd, .want = (uint16_t)want};
     rouse_sim_poll(&one, 1, 0);
     return one.ready & ROUSE_SIM_CLOSED ? (uint32_t)ROUSE_ERROR : one.ready;
 }
@@ -325,12 +325,6 @@ int world_nest(rouse_fd inner, rouse_fd *outer)
     if (result < 0)
         world_close(*outer);
     return result;
-}
-
-int world_setenv(const char *name, const char *value)
-{
-    int result = value != NULL ? setenv(name, value, 1) : unsetenv(name);
-    return result == 0 ? 0 : -errno;
 }
 
 bool world_emulates_limits(void)

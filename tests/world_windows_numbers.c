@@ -124,11 +124,6 @@ bool world_is_wine(void)
     return GetProcAddress(GetModuleHandleA("ntdll"), "wine_get_version") != NULL;
 }
 
-int world_setenv(const char *name, const char *value)
-{
-    return -_putenv_s(name, value != NULL ? value : "");
-}
-
 int64_t world_now(void)
 {
     LARGE_INTEGER frequency, count;

@@ -50,7 +50,7 @@ static void epoll_drop(void *opaque, rouse_fd fd, uint64_t token)
     (void)token;
     struct epoll_state *state = opaque;
     state->rung.work->system_calls++;
-    rouse_sim_epoll_ctl(state->fd, ROUSE_SIM_REMOVE, (int)fd, 0, 0);
+    rouse_sim_epoll_ctl(state->fd, ROUSE_SIM_REMOVE, fd, 0, 0);
 }
 
 /* As there: what is not held though it should be was closed, what is held already left behind. */
@@ -61,7 +61,7 @@ static int epoll_apply(void *opaque, const struct rouse_change *change)
         epoll_drop(state, change->fd, change->token);
         return 0;
     }
-    int fd = (int)change->fd;
+    rouse_fd fd = change->fd;
     uint32_t want = to_epoll(change->want);
     enum rouse_sim_op op = change->had != 0 ? ROUSE_SIM_MODIFY : ROUSE_SIM_ADD;
     int error = rouse_sim_epoll_ctl(state->fd, op, fd, want, change->token);

@@ -27,14 +27,14 @@ struct item {
     struct sim_entry hook;
     struct epoll *epoll;
     struct sim_file *file;
-    int fd;
+    rouse_fd fd;
     uint32_t want; /* 0: it was told once, and is to be told no more */
     uint64_t token;
 };
 
 enum { MOST_NESTED = 4 }; /* as on Linux */
 
-static struct epoll *epoll_of(int fd)
+static struct epoll *epoll_of(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     return file != NULL && file->kind == &eventpoll_kind ? LINK_OWNER(file, struct epoll, file)
@@ -43,14 +43,14 @@ static struct epoll *epoll_of(int fd)
 
 /* ---- The tree of items --------------------------------------------------------------------- */
 
-static int compare(const struct item *item, int fd, const struct sim_file *file)
+static int compare(const struct item *item, rouse_fd fd, const struct sim_file *file)
 {
     if (item->fd != fd)
         return fd < item->fd ? -1 : 1;
     return file->id < item->file->id ? -1 : file->id > item->file->id;
 }
 
-static struct item *find(const struct epoll *epoll, int fd, const struct sim_file *file)
+static struct item *find(const struct epoll *epoll, rouse_fd fd, const struct sim_file *file)
 {
     struct item *item = epoll->items;
     unsigned looked_at = 0;
@@ -188,7 +188,8 @@ static bool tree_reaches(const struct item *item, const struct epoll *epoll, int
             tree_reaches(item->more, epoll, depth));
 }
 
-static int add(struct epoll *epoll, struct sim_file *file, int fd, uint32_t want, uint64_t token)
+static int add(struct epoll *epoll, struct sim_file *file, rouse_fd fd, uint32_t want,
+               uint64_t token)
 {
     if (reaches(file, epoll, 0))
         return -ELOOP;
@@ -209,7 +210,8 @@ static int add(struct epoll *epoll, struct sim_file *file, int fd, uint32_t want
     return 0;
 }
 
-int rouse_sim_epoll_ctl(int epoll_fd, enum rouse_sim_op op, int fd, uint32_t want, uint64_t token)
+int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, uint32_t want,
+                        uint64_t token)
 {
     struct epoll *epoll = epoll_of(epoll_fd);
     struct sim_file *file = file_of(fd);
@@ -259,7 +261,7 @@ static int collect(struct epoll *epoll, struct rouse_event *events, int nevents)
     return n;
 }
 
-int rouse_sim_epoll_wait(int fd, struct rouse_event *events, int nevents, int64_t timeout_ns)
+int rouse_sim_epoll_wait(rouse_fd fd, struct rouse_event *events, int nevents, int64_t timeout_ns)
 {
     struct epoll *epoll = epoll_of(fd);
     if (epoll == NULL || nevents <= 0)
@@ -351,16 +353,16 @@ static const struct item *nth(const struct item *item, unsigned *index)
     return nth(item->more, index);
 }
 
-int rouse_sim_watched(int fd, unsigned index)
+int rouse_sim_watched(rouse_fd fd, unsigned index)
 {
     const struct epoll *epoll = epoll_of(fd);
     if (epoll == NULL)
         return -EBADF;
     const struct item *item = nth(epoll->items, &index);
-    return item != NULL ? item->fd : -ENOENT;
+    return item != NULL ? (int)item->fd : -ENOENT;
 }
 
-int rouse_sim_listed(int fd, unsigned index)
+int rouse_sim_listed(rouse_fd fd, unsigned index)
 {
     struct epoll *epoll = epoll_of(fd);
     if (epoll == NULL)
@@ -368,5 +370,5 @@ int rouse_sim_listed(int fd, unsigned index)
     struct rouse_link *link = epoll->ready.next;
     while (link != &epoll->ready && index-- > 0)
         link = link->next;
-    return link != &epoll->ready ? LINK_OWNER(link, struct item, ready)->fd : -ENOENT;
+    return link != &epoll->ready ? (int)LINK_OWNER(link, struct item, ready)->fd : -ENOENT;
 }

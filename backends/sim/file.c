@@ -61,13 +61,13 @@ int file_open(struct sim_file *file)
     return (int)number;
 }
 
-struct sim_file *file_of(int fd)
+struct sim_file *file_of(rouse_fd fd)
 {
-    bool exists = machine != NULL && fd >= 0 && (uint32_t)fd < machine->config.descriptors;
+    bool exists = machine != NULL && fd >= 0 && fd < (rouse_fd)machine->config.descriptors;
     return exists ? machine->files[fd] : NULL;
 }
 
-int rouse_sim_close(int fd)
+int rouse_sim_close(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)
@@ -79,7 +79,7 @@ int rouse_sim_close(int fd)
     return 0;
 }
 
-int rouse_sim_dup(int fd)
+int rouse_sim_dup(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)
@@ -88,20 +88,20 @@ int rouse_sim_dup(int fd)
     return file_open(file);
 }
 
-int rouse_sim_dup2(int fd, int number)
+int rouse_sim_dup2(rouse_fd fd, rouse_fd number)
 {
     struct sim_file *file = file_of(fd);
-    if (file == NULL || number < 0 || (uint32_t)number >= machine->config.descriptors)
+    if (file == NULL || number < 0 || number >= (rouse_fd)machine->config.descriptors)
         return -EBADF;
     if (fd == number)
-        return number;
+        return (int)number;
     file_take(file);
     rouse_sim_close(number);
     machine->files[number] = file;
-    return number;
+    return (int)number;
 }
 
-int rouse_sim_block(int fd, int blocks)
+int rouse_sim_block(rouse_fd fd, int blocks)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)
@@ -143,7 +143,7 @@ static bool sleeps(struct sim_file *file, int64_t *result, bool waits)
     return *result == 0;
 }
 
-int64_t file_read(int fd, void *buffer, size_t size, bool waits)
+int64_t file_read(rouse_fd fd, void *buffer, size_t size, bool waits)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind->read == NULL)
@@ -160,7 +160,7 @@ int64_t file_read(int fd, void *buffer, size_t size, bool waits)
 
 /* What surprises: as a task that was asleep comes again, a write tells what it has written at once,
  * and not only when all is. */
-int64_t file_write(int fd, const void *data, size_t size, bool waits)
+int64_t file_write(rouse_fd fd, const void *data, size_t size, bool waits)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind->write == NULL)
@@ -175,17 +175,17 @@ int64_t file_write(int fd, const void *data, size_t size, bool waits)
     return n;
 }
 
-int64_t rouse_sim_read(int fd, void *buffer, size_t size)
+int64_t rouse_sim_read(rouse_fd fd, void *buffer, size_t size)
 {
     return file_read(fd, buffer, size, true);
 }
 
-int64_t rouse_sim_write(int fd, const void *data, size_t size)
+int64_t rouse_sim_write(rouse_fd fd, const void *data, size_t size)
 {
     return file_write(fd, data, size, true);
 }
 
-int rouse_sim_shut(int fd, uint32_t directions)
+int rouse_sim_shut(rouse_fd fd, uint32_t directions)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)
@@ -193,7 +193,7 @@ int rouse_sim_shut(int fd, uint32_t directions)
     return file->kind->shut != NULL ? file->kind->shut(file, directions) : -ENOTSOCK;
 }
 
-int rouse_sim_error(int fd)
+int rouse_sim_error(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)
@@ -201,7 +201,7 @@ int rouse_sim_error(int fd)
     return file->kind->error != NULL ? file->kind->error(file) : -ENOTSOCK;
 }
 
-int rouse_sim_look(int fd, struct rouse_sim_file *look)
+int rouse_sim_look(rouse_fd fd, struct rouse_sim_file *look)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)

@@ -148,14 +148,14 @@ struct sim_file {
 
 void file_init(struct sim_file *file, const struct sim_kind *kind);
 int file_open(struct sim_file *file); /* a descriptor for it; it is dropped if there is none */
-struct sim_file *file_of(int fd);
+struct sim_file *file_of(rouse_fd fd);
 void file_take(struct sim_file *file);
 void file_drop(struct sim_file *file);
 void file_release_dropped(void);
 
 /* As rouse_sim_read() and rouse_sim_write(); `waits`: or -EAGAIN. */
-int64_t file_read(int fd, void *buffer, size_t size, bool waits);
-int64_t file_write(int fd, const void *data, size_t size, bool waits);
+int64_t file_read(rouse_fd fd, void *buffer, size_t size, bool waits);
+int64_t file_write(rouse_fd fd, const void *data, size_t size, bool waits);
 
 /* What it is ready for; and first puts an entry into its queue, if there is one. */
 uint32_t file_ask(struct sim_file *file, struct sim_entry *entry);

@@ -91,7 +91,7 @@ static void knock(struct rouse_sim_event *event)
     file_drop(&listener->file);
 }
 
-int rouse_sim_connect(int listener)
+int rouse_sim_connect(rouse_fd listener)
 {
     struct sim_file *file = file_of(listener);
     if (file == NULL)
@@ -121,7 +121,7 @@ static int take_out(struct sim_socket *listener)
     return number;
 }
 
-int rouse_sim_accept(int fd)
+int rouse_sim_accept(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind != &listener_kind)

@@ -103,7 +103,7 @@ void rouse_sim_halt(void)
     while (!link_empty(&machine->sleeping))
         task_ready(LINK_OWNER(machine->sleeping.next, struct rouse_sim_task, link));
     for (uint32_t fd = 0; fd < machine->config.descriptors; fd++)
-        rouse_sim_close((int)fd);
+        rouse_sim_close((rouse_fd)fd);
     link_append_all(&machine->finished, &machine->sockets);
     socket_free_finished();
     struct sim_machine *halted = machine;

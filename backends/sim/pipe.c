@@ -126,7 +126,7 @@ static const struct sim_kind kinds[2] = {
                 .release = release_writer},
 };
 
-int rouse_sim_pipe(int fds[2])
+int rouse_sim_pipe(rouse_fd fds[2])
 {
     if (machine == NULL)
         return -EINVAL;

@@ -47,7 +47,7 @@ void queue_walk(struct sim_file *file, uint32_t ready)
     file_release_dropped();
 }
 
-int rouse_sim_waiter_at(int fd, unsigned index, struct rouse_sim_waiter *waiter)
+int rouse_sim_waiter_at(rouse_fd fd, unsigned index, struct rouse_sim_waiter *waiter)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL)

@@ -39,28 +39,28 @@ int64_t rung_timeout(struct sim_rung *rung, int64_t timeout_ns)
 
 static int system_check(rouse_fd fd)
 {
-    return file_of((int)fd) != NULL ? 0 : -EBADF;
+    return file_of(fd) != NULL ? 0 : -EBADF;
 }
 
 static int system_kind(rouse_fd fd)
 {
-    const struct sim_file *file = file_of((int)fd);
+    const struct sim_file *file = file_of(fd);
     return file != NULL ? (int)file->kind->system : ROUSE_KIND_OTHER;
 }
 
 static ssize_t system_read(rouse_fd fd, int kind, void *buffer, size_t size)
 {
-    return (ssize_t)file_read((int)fd, buffer, size, kind != ROUSE_KIND_STREAM);
+    return (ssize_t)file_read(fd, buffer, size, kind != ROUSE_KIND_STREAM);
 }
 
 static ssize_t system_write(rouse_fd fd, int kind, const void *data, size_t size)
 {
-    return (ssize_t)file_write((int)fd, data, size, kind != ROUSE_KIND_STREAM);
+    return (ssize_t)file_write(fd, data, size, kind != ROUSE_KIND_STREAM);
 }
 
 static int system_accept(rouse_fd fd, rouse_fd *accepted)
 {
-    int result = rouse_sim_accept((int)fd);
+    int result = rouse_sim_accept(fd);
     if (result < 0)
         return result;
     *accepted = result;
@@ -69,12 +69,12 @@ static int system_accept(rouse_fd fd, rouse_fd *accepted)
 
 static int system_take_error(rouse_fd fd)
 {
-    return rouse_sim_error((int)fd);
+    return rouse_sim_error(fd);
 }
 
 static int system_close(rouse_fd fd)
 {
-    return rouse_sim_close((int)fd);
+    return rouse_sim_close(fd);
 }
 
 const struct rouse_system rung_system = {

@@ -305,7 +305,7 @@ int rouse_sim_socket(void)
     return socket != NULL ? file_open(&socket->file) : -ENOMEM;
 }
 
-int rouse_sim_pair(int fds[2])
+int rouse_sim_pair(rouse_fd fds[2])
 {
     int one = rouse_sim_socket();
     int other = one < 0 ? one : rouse_sim_socket();
@@ -321,7 +321,7 @@ int rouse_sim_pair(int fds[2])
     return 0;
 }
 
-int rouse_sim_reset(int fd)
+int rouse_sim_reset(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind != &socket_kind)

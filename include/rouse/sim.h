@@ -149,23 +149,23 @@ ROUSE_API void rouse_sim_cancel(struct rouse_sim_event *event);
 /* ---- System calls -------------------------------------------------------------------------- */
 
 /* Descriptors: the lowest free number each. -EMFILE, -ENOMEM. */
-ROUSE_API int rouse_sim_pipe(int fds[2]);        /* fds[0] reads, fds[1] writes */
-ROUSE_API int rouse_sim_pair(int fds[2]);        /* two connected sockets of this machine */
+ROUSE_API int rouse_sim_pipe(rouse_fd fds[2]);        /* fds[0] reads, fds[1] writes */
+ROUSE_API int rouse_sim_pair(rouse_fd fds[2]);        /* two connected sockets of this machine */
 ROUSE_API int rouse_sim_socket(void);            /* one that is not connected */
 ROUSE_API int rouse_sim_listen(int backlog);     /* a listener */
-ROUSE_API int rouse_sim_connect(int listener);   /* a socket; connected when it can be written */
-ROUSE_API int rouse_sim_accept(int listener);    /* -EAGAIN, -EINVAL */
-ROUSE_API int rouse_sim_dup(int fd);
-ROUSE_API int rouse_sim_dup2(int fd, int number); /* closes `number` first if it is open */
-ROUSE_API int rouse_sim_close(int fd);
-ROUSE_API int rouse_sim_reset(int fd); /* closes a socket so that its peer is told of an error */
+ROUSE_API int rouse_sim_connect(rouse_fd listener);   /* a socket; connected when it can be written */
+ROUSE_API int rouse_sim_accept(rouse_fd listener);    /* -EAGAIN, -EINVAL */
+ROUSE_API int rouse_sim_dup(rouse_fd fd);
+ROUSE_API int rouse_sim_dup2(rouse_fd fd, rouse_fd number); /* closes `number` first if it is open */
+ROUSE_API int rouse_sim_close(rouse_fd fd);
+ROUSE_API int rouse_sim_reset(rouse_fd fd); /* closes a socket so that its peer is told of an error */
 
 /* As read(2), write(2), shutdown(2) and SO_ERROR. They sleep, if the descriptor is to block. */
-ROUSE_API int64_t rouse_sim_read(int fd, void *buffer, size_t size);
-ROUSE_API int64_t rouse_sim_write(int fd, const void *data, size_t size);
-ROUSE_API int rouse_sim_shut(int fd, uint32_t directions); /* ROUSE_READ, ROUSE_WRITE */
-ROUSE_API int rouse_sim_error(int fd);                     /* consumed */
-ROUSE_API int rouse_sim_block(int fd, int blocks); /* whether its calls sleep; at first they do */
+ROUSE_API int64_t rouse_sim_read(rouse_fd fd, void *buffer, size_t size);
+ROUSE_API int64_t rouse_sim_write(rouse_fd fd, const void *data, size_t size);
+ROUSE_API int rouse_sim_shut(rouse_fd fd, uint32_t directions); /* ROUSE_READ, ROUSE_WRITE */
+ROUSE_API int rouse_sim_error(rouse_fd fd);                     /* consumed */
+ROUSE_API int rouse_sim_block(rouse_fd fd, int blocks); /* whether its calls sleep; at first they do */
 
 /* Waiting for many. Timeouts in ns; negative is for ever, 0 lets others run and does not sleep.
  * Where a set or `want` has HANGUP, also the half of a hangup is told. */
@@ -194,9 +194,9 @@ ROUSE_API int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, i
 #define ROUSE_SIM_EVENT_SIZE 12 /* bytes that an event is copied as, as on Linux */
 enum rouse_sim_op { ROUSE_SIM_ADD, ROUSE_SIM_MODIFY, ROUSE_SIM_REMOVE };
 ROUSE_API int rouse_sim_epoll_create(void);
-ROUSE_API int rouse_sim_epoll_ctl(int epoll, enum rouse_sim_op op, int fd, uint32_t want,
+ROUSE_API int rouse_sim_epoll_ctl(rouse_fd epoll, enum rouse_sim_op op, rouse_fd fd, uint32_t want,
                                   uint64_t token);
-ROUSE_API int rouse_sim_epoll_wait(int epoll, struct rouse_event *events, int nevents,
+ROUSE_API int rouse_sim_epoll_wait(rouse_fd epoll, struct rouse_event *events, int nevents,
                                    int64_t timeout_ns);
 
 /* ---- Looking in, as no program can and a learner should -------------------------------- */
@@ -215,7 +215,7 @@ struct rouse_sim_file {
 };
 
 /* What a descriptor stands for, as it is now. */
-ROUSE_API int rouse_sim_look(int fd, struct rouse_sim_file *file);
+ROUSE_API int rouse_sim_look(rouse_fd fd, struct rouse_sim_file *file);
 
 /* The entries of a file's wait queue, in order; 0, or -ENOENT behind the last. */
 struct rouse_sim_waiter {
@@ -224,11 +224,11 @@ struct rouse_sim_waiter {
                       poll); of a hook the epoll's number in steps */
     int exclusive; /* it stands behind the others, and ends the walk if it was woken */
 };
-ROUSE_API int rouse_sim_waiter_at(int fd, unsigned index, struct rouse_sim_waiter *waiter);
+ROUSE_API int rouse_sim_waiter_at(rouse_fd fd, unsigned index, struct rouse_sim_waiter *waiter);
 
 /* The descriptors that an epoll watches, in the order of its tree, and those on its ready list. */
-ROUSE_API int rouse_sim_watched(int epoll, unsigned index);
-ROUSE_API int rouse_sim_listed(int epoll, unsigned index);
+ROUSE_API int rouse_sim_watched(rouse_fd epoll, unsigned index);
+ROUSE_API int rouse_sim_listed(rouse_fd epoll, unsigned index);
 
 /* The first task, whose name is "main", and the run queue; NULL behind the last. */
 ROUSE_API const struct rouse_sim_task *rouse_sim_first(void);
