@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / 'build' / 'measure'
 MEASURE = BUILD / 'bench' / 'rouse-measure'
 SETUP = ['--buildtype=debugoptimized', '-Ddefault_library=shared', '-Dtests=disabled',
-         '-Dbench=enabled']
+         '-Dbench=enabled', '-Dlessons=disabled']
 PATIENCE = 300  # seconds; a launch that takes longer hangs
 
 

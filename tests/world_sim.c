@@ -36,16 +36,9 @@ static int opened(int result, rouse_fd *fd)
 
 const char *world_name(enum world_kind kind)
 {
-    switch (kind) {
-    case WORLD_PIPE:
-        return "pipe";
-    case WORLD_UNIX:
-        return "unix";
-    case WORLD_TCP:
-        return "tcp";
-    default:
-        return "?";
-    }
+    static const char *const names[WORLD_KINDS] = {"pipe", "unix",      "tcp", "datagram",
+                                                   "udp",  "seqpacket", "pty"};
+    return names[kind];
 }
 
 bool world_has(enum world_kind kind)
@@ -183,7 +176,8 @@ int world_shut(rouse_fd fd, uint32_t directions)
 
 int world_reset(rouse_fd fd)
 {
-    return rouse_sim_reset(fd);
+    int result = rouse_sim_reset(fd);
+    return result == -ENOTSOCK ? rouse_sim_close(fd) : result;
 }
 
 int world_close(rouse_fd fd)

@@ -141,8 +141,9 @@ static bool hook(struct sim_entry *entry, uint32_t ready)
     if (concerns(item, ready) == 0)
         return false;
     list(item);
+    bool somebody_waits = !link_empty(&item->epoll->file.queue);
     queue_walk(&item->epoll->file, ROUSE_READ);
-    return true;
+    return somebody_waits;
 }
 
 static void list_if_ready(struct item *item, struct sim_entry *hooks)
@@ -188,10 +189,22 @@ static bool tree_reaches(const struct item *item, const struct epoll *epoll, int
             tree_reaches(item->more, epoll, depth));
 }
 
+/* How many watch it, one above the other. */
+static int height(const struct epoll *epoll)
+{
+    const struct rouse_link *watched = &epoll->file.watched;
+    int most = 0;
+    for (struct rouse_link *link = watched->next; link != watched; link = link->next) {
+        int above = 1 + height(LINK_OWNER(link, struct item, watched)->epoll);
+        most = above > most ? above : most;
+    }
+    return most;
+}
+
 static int add(struct epoll *epoll, struct sim_file *file, rouse_fd fd, uint32_t want,
                uint64_t token)
 {
-    if (reaches(file, epoll, 0))
+    if (reaches(file, epoll, height(epoll)))
         return -ELOOP;
     struct item *item = machine_new(sizeof *item);
     if (item == NULL)
@@ -202,7 +215,7 @@ static int add(struct epoll *epoll, struct sim_file *file, rouse_fd fd, uint32_t
                           .epoll = epoll,
                           .file = file,
                           .fd = fd,
-                          .want = want,
+                          .want = want | ROUSE_ERROR,
                           .token = token};
     plant(epoll, item);
     link_append(&file->watched, &item->watched);
@@ -229,7 +242,7 @@ int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, ui
         forget(item);
         return 0;
     }
-    item->want = want;
+    item->want = want | ROUSE_ERROR;
     item->token = token;
     list_if_ready(item, NULL);
     return 0;
@@ -258,6 +271,8 @@ static int collect(struct epoll *epoll, struct rouse_event *events, int nevents)
     /* Those that were not asked come first the next time. */
     link_append_all(&to_ask, &epoll->ready);
     link_append_all(&epoll->ready, &to_ask);
+    if (!link_empty(&epoll->ready))
+        queue_pass_on(&epoll->file);
     return n;
 }
 
@@ -317,6 +332,7 @@ static void release(struct sim_file *file)
 const struct sim_kind eventpoll_kind = {
     .name = ROUSE_SIM_EPOLL,
     .system = ROUSE_KIND_OTHER,
+    .refusal = -EINVAL,
     .ready = ready_epoll,
     .look = look_at,
     .release = release,

@@ -126,12 +126,20 @@ uint32_t file_concerns(uint32_t ready, uint32_t want)
     return ready & (directions | ROUSE_ERROR | ROUSE_HANGUP);
 }
 
-/* What is left of a size when a count is to be short. */
-static size_t shortened(size_t size)
+/* What is left of a size when a count is to be short, which is more than so many bytes. */
+static size_t shortened(size_t size, size_t whole)
 {
-    if (size < 2 || !machine_fails(machine->config.faults.short_counts))
+    if (size < 2 || size <= whole || !machine_fails(machine->config.faults.short_counts))
         return size;
     return 1 + (size_t)(machine_random() % (size - 1));
+}
+
+/* A short count says that there is no more; so if there is, it has come right behind. */
+static void tell_of_rest(struct sim_file *file, int64_t n, size_t size, uint32_t direction)
+{
+    if (n > 0 && (size_t)n < size && machine->config.faults.short_counts != 0 &&
+        (file->kind->ready(file) & direction))
+        queue_walk(file, direction);
 }
 
 /* Whether a call that would sleep has done so, and is to be tried again now that it is awake. */
@@ -147,13 +155,14 @@ int64_t file_read(rouse_fd fd, void *buffer, size_t size, bool waits)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind->read == NULL)
-        return file == NULL ? -EBADF : -EINVAL;
+        return file == NULL ? -EBADF : file->kind->refusal;
     machine_step(ROUSE_SIM_CALLED, file->id, 1);
     file_take(file);
     int64_t n;
     do
-        n = file->kind->read(file, buffer, shortened(size));
+        n = file->kind->read(file, buffer, shortened(size, 0));
     while (sleeps(file, &n, waits));
+    tell_of_rest(file, n, size, ROUSE_READ);
     file_drop(file);
     return n;
 }
@@ -164,13 +173,14 @@ int64_t file_write(rouse_fd fd, const void *data, size_t size, bool waits)
 {
     struct sim_file *file = file_of(fd);
     if (file == NULL || file->kind->write == NULL)
-        return file == NULL ? -EBADF : -EINVAL;
+        return file == NULL ? -EBADF : file->kind->refusal;
     machine_step(ROUSE_SIM_CALLED, file->id, 1);
     file_take(file);
     int64_t n;
     do
-        n = file->kind->write(file, data, shortened(size));
+        n = file->kind->write(file, data, shortened(size, file->kind->whole));
     while (sleeps(file, &n, waits));
+    tell_of_rest(file, n, size, ROUSE_WRITE);
     file_drop(file);
     return n;
 }

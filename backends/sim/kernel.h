@@ -45,8 +45,10 @@
 #define machine_random       rouse_sim_machine_random
 #define machine_step         rouse_sim_machine_step
 #define queue_link           rouse_sim_queue_link
+#define queue_pass_on        rouse_sim_queue_pass_on
 #define queue_unlink         rouse_sim_queue_unlink
 #define queue_walk           rouse_sim_queue_walk
+#define queue_walk_all       rouse_sim_queue_walk_all
 #define ring_close           rouse_sim_ring_close
 #define ring_get             rouse_sim_ring_get
 #define ring_move            rouse_sim_ring_move
@@ -72,6 +74,12 @@
 /* The half of a hangup: the peer has stopped writing. Told as HANGUP to who asks for that. */
 #define SIM_HALF 0x2000u
 
+/* What has come to a socket is told as: some of it might be urgent (sock_def_readable()). */
+#define SIM_DATA (ROUSE_READ | ROUSE_PRIORITY)
+
+/* What a change of state is told as: to all who wait, whatever they wait for. */
+#define SIM_EVERYTHING (ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_HANGUP | SIM_HALF)
+
 /* ---- Wait queues: queue.c ------------------------------------------------------------------ */
 
 /* `ready` is what the file has become. True if somebody was woken. */
@@ -88,6 +96,10 @@ struct sim_entry {
 void queue_link(struct sim_entry *entry, struct sim_file *file);
 void queue_unlink(struct sim_entry *entry);
 void queue_walk(struct sim_file *file, uint32_t ready);
+void queue_walk_all(struct sim_file *file, uint32_t ready); /* past the exclusive ones, too */
+
+/* Wakes the next who sleeps in a call: who was woken has left something for it. */
+void queue_pass_on(struct sim_file *file);
 
 /* ---- Tasks: task.c ------------------------------------------------------------------------- */
 
@@ -126,6 +138,8 @@ struct sim_kind {
     enum rouse_sim_kind name;
     enum rouse_kind system; /* what rouse_read() takes it for */
     bool exclusive;         /* of those who sleep in its calls one is woken at a time */
+    int refusal;            /* what it answers to a read or write that it does not have */
+    uint32_t whole;         /* so many bytes are written at once or not at all */
     uint32_t (*ready)(struct sim_file *file);
     int64_t (*read)(struct sim_file *file, void *buffer, size_t size); /* -EAGAIN: would sleep */
     int64_t (*write)(struct sim_file *file, const void *data, size_t size);

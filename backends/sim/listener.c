@@ -40,6 +40,7 @@ const struct sim_kind listener_kind = {
     .name = ROUSE_SIM_LISTENER,
     .system = ROUSE_KIND_STREAM,
     .exclusive = true,
+    .refusal = -ENOTCONN,
     .ready = ready_listener,
     .look = look_at,
     .release = release,
@@ -77,11 +78,11 @@ static void knock(struct rouse_sim_event *event)
     socket->travels = false;
     socket->knocks = NULL;
     machine_step(ROUSE_SIM_ARRIVED, listener->file.id, 0);
-    bool alone = listener->file.references == 1; /* closed meanwhile: only the packet holds it */
+    bool alone = listener->file.references == listener->knocked--; /* closed meanwhile */
     struct sim_socket *accepted = alone || socket->closed ? NULL : take_in(listener);
     if (accepted != NULL) {
         socket_join(socket, accepted);
-        socket_changed(listener, ROUSE_READ);
+        socket_changed(listener, SIM_DATA);
         socket_changed(socket, ROUSE_WRITE);
     } else if (socket->closed) {
         socket_finish(socket);
@@ -104,6 +105,7 @@ int rouse_sim_connect(rouse_fd listener)
     struct sim_socket *socket = socket_of(file_of(fd));
     file_take(file);
     socket->knocks = socket_of(file);
+    socket->knocks->knocked++;
     socket_post(socket, knock);
     return fd;
 }

@@ -104,6 +104,8 @@ void rouse_sim_halt(void)
         task_ready(LINK_OWNER(machine->sleeping.next, struct rouse_sim_task, link));
     for (uint32_t fd = 0; fd < machine->config.descriptors; fd++)
         rouse_sim_close((rouse_fd)fd);
+    while (machine->ndue > 0)
+        rouse_sim_cancel(machine->due[0]);
     link_append_all(&machine->finished, &machine->sockets);
     socket_free_finished();
     struct sim_machine *halted = machine;

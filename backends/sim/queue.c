@@ -29,7 +29,7 @@ void queue_unlink(struct sim_entry *entry)
 }
 
 /* A wake function may take out its own entry, and no other. */
-void queue_walk(struct sim_file *file, uint32_t ready)
+static void walk(struct sim_file *file, uint32_t ready, bool all)
 {
     if (link_empty(&file->queue))
         return;
@@ -40,11 +40,33 @@ void queue_walk(struct sim_file *file, uint32_t ready)
         next = link->next;
         struct sim_entry *entry = LINK_OWNER(link, struct sim_entry, link);
         bool exclusive = entry->exclusive;
-        if (entry->wake(entry, ready) && exclusive)
+        if (entry->wake(entry, ready) && exclusive && !all)
             break;
     }
     machine->walks--;
     file_release_dropped();
+}
+
+void queue_walk(struct sim_file *file, uint32_t ready)
+{
+    walk(file, ready, false);
+}
+
+void queue_walk_all(struct sim_file *file, uint32_t ready)
+{
+    walk(file, ready, true);
+}
+
+void queue_pass_on(struct sim_file *file)
+{
+    for (struct rouse_link *link = file->queue.next; link != &file->queue; link = link->next) {
+        struct sim_entry *entry = LINK_OWNER(link, struct sim_entry, link);
+        if (entry->wake != task_wakes)
+            continue;
+        machine_step(ROUSE_SIM_WALKED, file->id, 1);
+        entry->wake(entry, 0);
+        break;
+    }
 }
 
 int rouse_sim_waiter_at(rouse_fd fd, unsigned index, struct rouse_sim_waiter *waiter)

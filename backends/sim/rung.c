@@ -48,14 +48,19 @@ static int system_kind(rouse_fd fd)
     return file != NULL ? (int)file->kind->system : ROUSE_KIND_OTHER;
 }
 
+static bool may_block(int kind)
+{
+    return kind != ROUSE_KIND_STREAM && kind != ROUSE_KIND_SOCKET;
+}
+
 static ssize_t system_read(rouse_fd fd, int kind, void *buffer, size_t size)
 {
-    return (ssize_t)file_read(fd, buffer, size, kind != ROUSE_KIND_STREAM);
+    return (ssize_t)file_read(fd, buffer, size, may_block(kind));
 }
 
 static ssize_t system_write(rouse_fd fd, int kind, const void *data, size_t size)
 {
-    return (ssize_t)file_write(fd, data, size, kind != ROUSE_KIND_STREAM);
+    return (ssize_t)file_write(fd, data, size, may_block(kind));
 }
 
 static int system_accept(rouse_fd fd, rouse_fd *accepted)

@@ -75,6 +75,7 @@ static int select_apply(void *opaque, const struct rouse_change *change)
     select_drop(state, fd, change->token);
     if (change->want == 0)
         return 0;
+    state->rung.work->system_calls++; /* fcntl(2) there */
     if (rung_system.check(fd) != 0)
         return -EBADF;
     void *tokens = state->tokens;
@@ -95,7 +96,10 @@ static int select_find_closed(struct select_state *state, struct rouse_event *ev
 {
     int n = 0;
     for (int fd = 0; fd < state->bound && n < nevents; fd++) {
-        if (from_select(state->wanted, fd) == 0 || rung_system.check(fd) == 0)
+        if (from_select(state->wanted, fd) == 0)
+            continue;
+        state->rung.work->system_calls++;
+        if (rung_system.check(fd) == 0)
             continue;
         events[n++] = (struct rouse_event){state->tokens[fd], ROUSE_ERROR, -EBADF};
         to_select(state, fd, 0);

@@ -3,9 +3,9 @@
  * has arrived and was not read. What is sent travels from the one to the peer's other, as far as
  * there is room; a task that writes more than both hold has to wait.
  *
- * A pair of this machine is told at once. Between sockets that were connected a packet takes the
- * machine's latency, and one is on its way at a time; so the end of a stream, too, comes behind the
- * last byte and some time later. A reset is told at once.
+ * Between sockets that were connected a packet takes the machine's latency, and one is on its way
+ * at a time; so the end of a stream, too, comes behind the last byte and some time later. A reset
+ * is told at once.
  *
  * Linux: net/ipv4/tcp.c, tcp_recvmsg(), tcp_sendmsg() and tcp_poll(); net/core/sock.c,
  * sock_def_readable().
@@ -71,12 +71,13 @@ static uint32_t left(const struct sim_ring *ring)
     return machine->config.room - ring->count;
 }
 
+/* If there is half as much room as is in use, which is a third of it all. */
 static bool is_writable(const struct sim_socket *socket)
 {
     if (socket->knocks != NULL)
         return false;
-    return socket->shut || socket->peer == NULL ||
-           left(&socket->outgoing) >= machine->config.room / 3;
+    uint32_t room = left(&socket->outgoing);
+    return socket->shut || socket->peer == NULL || (room > 0 && room >= socket->outgoing.count / 2);
 }
 
 static uint32_t ready_socket(struct sim_file *file)
@@ -100,7 +101,7 @@ void socket_fail(struct sim_socket *socket, int error)
     socket->error = error;
     socket->ended = socket->shut = socket->told = true;
     socket->outgoing.count = 0;
-    socket_changed(socket, ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_HANGUP | SIM_HALF);
+    queue_walk_all(&socket->file, SIM_EVERYTHING);
 }
 
 /* Nothing of it is on its way any more, and nothing will be. */
@@ -114,17 +115,23 @@ static void fall_silent(struct sim_socket *socket)
     }
 }
 
+/* There is nobody, or both have said that no more will come, and have heard it. */
+static bool is_over(const struct sim_socket *socket)
+{
+    return socket->peer == NULL || (socket->told && socket->heard);
+}
+
 void socket_reset(struct sim_socket *socket)
 {
+    if (is_over(socket))
+        return;
     struct sim_socket *peer = socket->peer;
     fall_silent(socket);
-    if (peer == NULL)
-        return;
     fall_silent(peer);
     if (peer->closed)
         socket_finish(peer);
     else
-        socket_fail(peer, peer->ended ? -EPIPE : -ECONNRESET);
+        socket_fail(peer, peer->heard ? -EPIPE : -ECONNRESET);
 }
 
 static void send_on(struct sim_socket *socket);
@@ -135,13 +142,12 @@ static void deliver(struct sim_socket *socket, struct sim_socket *peer)
     bool was_writable = is_writable(socket);
     uint32_t count = ring_move(&socket->outgoing, &peer->incoming, socket->carries);
     machine_step(ROUSE_SIM_ARRIVED, peer->file.id, count);
-    uint32_t ready = count > 0 ? (uint32_t)ROUSE_READ : 0;
     if (socket->last && socket->outgoing.count == 0) {
-        socket->told = peer->ended = true;
-        ready |= ROUSE_READ | SIM_HALF | (peer->shut ? (uint32_t)ROUSE_HANGUP : 0);
+        socket->told = peer->ended = peer->heard = true;
+        queue_walk_all(&peer->file, SIM_EVERYTHING);
+    } else if (count > 0) {
+        socket_changed(peer, SIM_DATA);
     }
-    if (ready != 0)
-        socket_changed(peer, ready);
     if (!was_writable && is_writable(socket) && !socket->closed)
         socket_changed(socket, ROUSE_WRITE);
 }
@@ -161,6 +167,8 @@ static void arrive(struct rouse_sim_event *event)
     bool lost = socket->carries > 0 && socket->outgoing.count == had;
     if (lost && (peer->closed || left(&peer->incoming) > 0)) {
         socket_reset(peer);
+        if (!peer->closed)
+            socket_fail(peer, -ENOMEM);
         socket_finish(peer);
         return;
     }
@@ -180,7 +188,7 @@ void socket_post(struct sim_socket *socket, void (*fn)(struct rouse_sim_event *e
     socket->carries = socket->outgoing.count;
     socket->last = socket->shut;
     socket->packet.fn = fn;
-    if (socket->local || machine->config.latency == 0 ||
+    if (machine->config.latency == 0 ||
         rouse_sim_at(&socket->packet, machine->now + travel_time()) != 0)
         fn(&socket->packet);
 }
@@ -216,7 +224,7 @@ static int64_t read_socket(struct sim_file *file, void *buffer, size_t size)
             send_on(socket->peer);
         return n;
     }
-    if (socket->error != 0)
+    if (socket->error != 0 && !socket->heard)
         return take_error(file);
     if (socket->ended)
         return 0;
@@ -240,21 +248,18 @@ static int64_t write_socket(struct sim_file *file, const void *data, size_t size
     return n;
 }
 
+/* Who comes when all is over is told so, and wakes those who wait all the same. */
 static int shut_socket(struct sim_file *file, uint32_t directions)
 {
     struct sim_socket *socket = socket_of(file);
-    if (socket->peer == NULL && !socket->ended)
+    if (socket->knocks != NULL)
         return -ENOTCONN;
-    if ((directions & ROUSE_READ) && !socket->ended) {
-        socket->ended = true;
-        socket_changed(socket, ROUSE_READ | SIM_HALF);
-    }
-    if ((directions & ROUSE_WRITE) && !socket->shut) {
-        socket->shut = true;
-        send_on(socket);
-        socket_changed(socket, ROUSE_WRITE | (socket->ended ? (uint32_t)ROUSE_HANGUP : 0));
-    }
-    return 0;
+    bool over = is_over(socket);
+    socket->ended |= (directions & ROUSE_READ) != 0;
+    socket->shut |= (directions & ROUSE_WRITE) != 0;
+    send_on(socket);
+    queue_walk_all(&socket->file, SIM_EVERYTHING);
+    return over ? -ENOTCONN : 0;
 }
 
 static void look_at(struct sim_file *file, struct rouse_sim_file *look)
@@ -264,16 +269,13 @@ static void look_at(struct sim_file *file, struct rouse_sim_file *look)
     look->sent = socket_of(file)->outgoing.count;
 }
 
-/* Who closes and has not read all that came resets. The other end of a pair can write no more at
- * once; that of a connection finds out when it does. */
+/* Who closes and has not read all that came resets. */
 static void release(struct sim_file *file)
 {
     struct sim_socket *socket = socket_of(file);
     socket->shut = true;
     if (socket->incoming.count > 0)
         socket_reset(socket);
-    else if (socket->local && socket->peer != NULL)
-        socket->peer->shut = socket->peer->told = true;
     send_on(socket);
     socket->closed = true; /* from here on it may be freed by what arrives */
     socket_finish(socket);
@@ -305,27 +307,12 @@ int rouse_sim_socket(void)
     return socket != NULL ? file_open(&socket->file) : -ENOMEM;
 }
 
-int rouse_sim_pair(rouse_fd fds[2])
-{
-    int one = rouse_sim_socket();
-    int other = one < 0 ? one : rouse_sim_socket();
-    if (other < 0) {
-        rouse_sim_close(one);
-        return other;
-    }
-    struct sim_socket *ends[2] = {socket_of(file_of(one)), socket_of(file_of(other))};
-    ends[0]->local = ends[1]->local = true;
-    socket_join(ends[0], ends[1]);
-    fds[0] = one;
-    fds[1] = other;
-    return 0;
-}
-
 int rouse_sim_reset(rouse_fd fd)
 {
     struct sim_file *file = file_of(fd);
-    if (file == NULL || file->kind != &socket_kind)
+    if (file == NULL || file->kind->name != ROUSE_SIM_SOCKET)
         return file == NULL ? -EBADF : -ENOTSOCK;
-    socket_reset(socket_of(file));
+    if (file->kind == &socket_kind)
+        socket_reset(socket_of(file));
     return rouse_sim_close(fd);
 }

@@ -15,8 +15,8 @@ struct sim_socket {
     struct sim_ring outgoing;
     struct sim_socket *peer; /* NULL: there is none, or none any more */
     int error;               /* -errno */
-    bool local;              /* of a pair on this machine: told at once */
     bool ended;              /* nothing more comes in */
+    bool heard;              /* because the peer has said so */
     bool shut;               /* nothing more goes out, but what is in `outgoing` */
     bool told;               /* that, to the peer */
     bool closed;             /* nobody holds it any more, but its peer */
@@ -31,6 +31,7 @@ struct sim_socket {
     bool listens;
     uint32_t backlog;
     uint32_t waiting;
+    uint32_t knocked; /* packets on their way to it, each of which holds it */
     struct rouse_link queue;
     struct rouse_link link; /* in that of a listener */
     struct sim_socket *knocks;

@@ -17,8 +17,9 @@ struct sleep {
     struct sim_entry entry;       /* with which it sleeps on a file */
     struct rouse_sim_event alarm; /* with which it sleeps for a time */
     bool rested;                  /* that time is over */
-    bool interrupted;
-    bool told; /* of the interrupt, by the call that it makes again */
+    bool pending;                 /* a signal, for the next sleep */
+    bool interrupted;             /* it was, and is to be told */
+    bool told;                    /* by the call that it makes again, as it runs now */
 };
 
 _Static_assert(sizeof(struct sleep) <= sizeof((struct rouse_sim_task){0}.reserved),
@@ -101,6 +102,7 @@ static void switch_to_next(void)
 static void interrupt(struct rouse_sim_task *task)
 {
     sleep_of(task)->interrupted = true;
+    sleep_of(task)->pending = false;
     machine_step(ROUSE_SIM_INTERRUPTED, task->id, 1);
     task_ready(task);
 }
@@ -110,7 +112,8 @@ static int schedule(void)
 {
     machine->running = NULL;
     while (machine->first.state != ROUSE_SIM_RUNNING) {
-        if (atomic_exchange(&machine->interrupt, false))
+        if (machine->first.state == ROUSE_SIM_SLEEPING &&
+            atomic_exchange(&machine->interrupt, false))
             interrupt(&machine->first);
         if (!link_empty(&machine->ready)) {
             switch_to_next();
@@ -140,7 +143,7 @@ int task_sleep(void)
     task->state = ROUSE_SIM_SLEEPING;
     link_append(&machine->sleeping, &task->link);
     machine_step(ROUSE_SIM_SLEPT, task->id, 1);
-    if (sleep->interrupted || machine_fails(machine->config.faults.interrupts))
+    if (sleep->pending || machine_fails(machine->config.faults.interrupts))
         interrupt(task);
     else if (machine_fails(machine->config.faults.spurious))
         task_ready(task);
@@ -178,7 +181,7 @@ void rouse_sim_interrupt(struct rouse_sim_task *task)
     else if (task->state == ROUSE_SIM_SLEEPING)
         interrupt(task);
     else
-        sleep_of(task)->interrupted = true;
+        sleep_of(task)->pending = true;
 }
 
 static int64_t later(int64_t ns)
@@ -204,7 +207,7 @@ int rouse_sim_sleep(int64_t ns)
     if (!sleep->rested && !sleep->told) {
         sleep->alarm.fn = end_rest;
         error = rouse_sim_at(&sleep->alarm, later(ns > 0 ? ns : 0));
-        if (error == 0)
+        while (error == 0 && !sleep->rested)
             error = task_sleep();
         if (error == -ROUSE_SIM_ASLEEP)
             return error;

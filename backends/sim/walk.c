@@ -46,9 +46,7 @@ static struct sim_entry *new_entry(struct walker *walker, struct sim_file *file,
 static uint32_t ask(struct walker *walker, struct sim_file *file, uint32_t want)
 {
     struct sim_entry *entry = walker->links ? new_entry(walker, file, want) : NULL;
-    uint32_t ready = file_concerns(file_ask(file, entry), want);
-    walker->links &= ready == 0;
-    return ready;
+    return file_concerns(file_ask(file, entry), want);
 }
 
 /* With room to link into so many queues, if it is to sleep at all. */
@@ -176,8 +174,11 @@ static int walk_sets(struct walker *walker, struct sets *sets)
         uint32_t want = wanted(sets, fd);
         if (fd % 64 == 0)
             machine_step(ROUSE_SIM_LOOKED, 0, 1);
-        if (want != 0 && file_of(fd) != NULL)
-            found += answer(sets, fd, ask(walker, file_of(fd), want & ~(uint32_t)ROUSE_HANGUP));
+        if (want == 0 || file_of(fd) == NULL)
+            continue;
+        int bits = answer(sets, fd, ask(walker, file_of(fd), want & ~(uint32_t)ROUSE_HANGUP));
+        walker->links &= bits == 0;
+        found += bits;
     }
     return found;
 }

@@ -34,27 +34,27 @@ extern "C" {
 
 /* A step of the machine; `object` is a file unless it is said otherwise, and `amount` is 1. */
 enum rouse_sim_what {
-    ROUSE_SIM_CALLED,       /* a system call begins; object 0 if it concerns many */
-    ROUSE_SIM_ASKED,        /* a file was asked what it is ready for */
-    ROUSE_SIM_LOOKED,       /* select has looked at the bits of 64 descriptors; object 0 */
-    ROUSE_SIM_SEARCHED,     /* an epoll's tree was searched; amount: the items looked at */
-    ROUSE_SIM_LINKED,       /* an entry was put into the file's wait queue */
-    ROUSE_SIM_UNLINKED,     /* and taken out */
-    ROUSE_SIM_WALKED,       /* the wait queue of a file that has changed is walked */
-    ROUSE_SIM_HOOKED,       /* the walk has called epoll's hook */
-    ROUSE_SIM_LISTED,       /* the file was put on an epoll's ready list */
-    ROUSE_SIM_UNLISTED,     /* and taken from it */
-    ROUSE_SIM_READIED,      /* a sleeping task was put into the run queue; object: the task */
-    ROUSE_SIM_SLEPT,        /* the task that ran went to sleep; object: the task */
-    ROUSE_SIM_SCHEDULED,    /* a task was given the processor; object: the task */
-    ROUSE_SIM_COPIED_IN,    /* amount: bytes copied from a task to the machine; object 0: a call's
-                               arguments */
-    ROUSE_SIM_COPIED_OUT,   /* amount: bytes copied from the machine to a task, alike */
-    ROUSE_SIM_ARRIVED,      /* amount: bytes that came to a socket */
-    ROUSE_SIM_PASSED,       /* amount: nanoseconds until the next thing was due; object 0 */
-    ROUSE_SIM_COMPUTED,     /* amount: nanoseconds that a task computes; object: the task */
-    ROUSE_SIM_INTERRUPTED,  /* a signal ended the sleep of a task; object: the task */
-    ROUSE_SIM_WHATS         /* how many there are */
+    ROUSE_SIM_CALLED,      /* a system call begins; object 0 if it concerns many */
+    ROUSE_SIM_ASKED,       /* a file was asked what it is ready for */
+    ROUSE_SIM_LOOKED,      /* select has looked at the bits of 64 descriptors; object 0 */
+    ROUSE_SIM_SEARCHED,    /* an epoll's tree was searched; amount: the items looked at */
+    ROUSE_SIM_LINKED,      /* an entry was put into the file's wait queue */
+    ROUSE_SIM_UNLINKED,    /* and taken out */
+    ROUSE_SIM_WALKED,      /* the wait queue of a file that has changed is walked */
+    ROUSE_SIM_HOOKED,      /* the walk has called epoll's hook */
+    ROUSE_SIM_LISTED,      /* the file was put on an epoll's ready list */
+    ROUSE_SIM_UNLISTED,    /* and taken from it */
+    ROUSE_SIM_READIED,     /* a sleeping task was put into the run queue; object: the task */
+    ROUSE_SIM_SLEPT,       /* the task that ran went to sleep; object: the task */
+    ROUSE_SIM_SCHEDULED,   /* a task was given the processor; object: the task */
+    ROUSE_SIM_COPIED_IN,   /* amount: bytes copied from a task to the machine; object 0: a call's
+                              arguments */
+    ROUSE_SIM_COPIED_OUT,  /* amount: bytes copied from the machine to a task, alike */
+    ROUSE_SIM_ARRIVED,     /* amount: bytes that came to a socket */
+    ROUSE_SIM_PASSED,      /* amount: nanoseconds until the next thing was due; object 0 */
+    ROUSE_SIM_COMPUTED,    /* amount: nanoseconds that a task computes; object: the task */
+    ROUSE_SIM_INTERRUPTED, /* a signal ended the sleep of a task; object: the task */
+    ROUSE_SIM_WHATS        /* how many there are */
 };
 
 struct rouse_sim_step {
@@ -85,7 +85,7 @@ struct rouse_sim_config {
                         and the faults */
     int64_t latency; /* ns that a packet travels; 0: it is there when the call returns */
     struct rouse_sim_faults faults;
-    const struct rouse_allocator *allocator; /* NULL: realloc and free */
+    const struct rouse_allocator *allocator;                         /* NULL: realloc and free */
     void (*trace)(void *context, const struct rouse_sim_step *step); /* NULL: counted only */
     void *context;
 };
@@ -148,27 +148,35 @@ ROUSE_API void rouse_sim_cancel(struct rouse_sim_event *event);
 
 /* ---- System calls -------------------------------------------------------------------------- */
 
-/* Descriptors: the lowest free number each. -EMFILE, -ENOMEM. */
-ROUSE_API int rouse_sim_pipe(rouse_fd fds[2]);        /* fds[0] reads, fds[1] writes */
-ROUSE_API int rouse_sim_pair(rouse_fd fds[2]);        /* two connected sockets of this machine */
-ROUSE_API int rouse_sim_socket(void);            /* one that is not connected */
-ROUSE_API int rouse_sim_listen(int backlog);     /* a listener */
-ROUSE_API int rouse_sim_connect(rouse_fd listener);   /* a socket; connected when it can be written */
-ROUSE_API int rouse_sim_accept(rouse_fd listener);    /* -EAGAIN, -EINVAL */
+/* Descriptors: the lowest free number each. -EMFILE, -ENOMEM. A connect tells of a socket whose
+ * request is on its way: WRITE says that it is connected, or ERROR that it was refused; -ENOTSOCK.
+ * An accept: -EINVAL (no listener), -EAGAIN. */
+ROUSE_API int rouse_sim_pipe(rouse_fd fds[2]); /* fds[0] reads, fds[1] writes */
+ROUSE_API int rouse_sim_pair(rouse_fd fds[2]); /* two connected sockets of this machine */
+ROUSE_API int rouse_sim_socket(void);          /* one that is not connected */
+ROUSE_API int rouse_sim_listen(int backlog);
+ROUSE_API int rouse_sim_connect(rouse_fd listener);
+ROUSE_API int rouse_sim_accept(rouse_fd listener);
 ROUSE_API int rouse_sim_dup(rouse_fd fd);
-ROUSE_API int rouse_sim_dup2(rouse_fd fd, rouse_fd number); /* closes `number` first if it is open */
+ROUSE_API int rouse_sim_dup2(rouse_fd fd, rouse_fd number);
 ROUSE_API int rouse_sim_close(rouse_fd fd);
-ROUSE_API int rouse_sim_reset(rouse_fd fd); /* closes a socket so that its peer is told of an error */
 
-/* As read(2), write(2), shutdown(2) and SO_ERROR. They sleep, if the descriptor is to block. */
+/* Closes a socket so that its peer is told of an error; one of a pair it just closes. -ENOTSOCK. */
+ROUSE_API int rouse_sim_reset(rouse_fd fd);
+
+/* Whether calls on what the descriptor stands for sleep; at first they do. */
+ROUSE_API int rouse_sim_block(rouse_fd fd, int blocks);
+
+/* As read(2) and write(2), shutdown(2) of ROUSE_READ, ROUSE_WRITE or both, and SO_ERROR, which is
+ * consumed. A write to what nobody reads is -EPIPE, and raises no signal. */
 ROUSE_API int64_t rouse_sim_read(rouse_fd fd, void *buffer, size_t size);
 ROUSE_API int64_t rouse_sim_write(rouse_fd fd, const void *data, size_t size);
-ROUSE_API int rouse_sim_shut(rouse_fd fd, uint32_t directions); /* ROUSE_READ, ROUSE_WRITE */
-ROUSE_API int rouse_sim_error(rouse_fd fd);                     /* consumed */
-ROUSE_API int rouse_sim_block(rouse_fd fd, int blocks); /* whether its calls sleep; at first they do */
+ROUSE_API int rouse_sim_shut(rouse_fd fd, uint32_t directions);
+ROUSE_API int rouse_sim_error(rouse_fd fd);
 
 /* Waiting for many. Timeouts in ns; negative is for ever, 0 lets others run and does not sleep.
- * Where a set or `want` has HANGUP, also the half of a hangup is told. */
+ * HANGUP in `want` asks to be told of the half of one, too: the peer writes no more. Calls that can
+ * sleep for a time, and select and poll, are for the first task: -EPERM for others. -EINTR. */
 
 /* Three sets of bits in and out, any of which may be NULL, up to but not including the descriptor
  * `bound`, which is at most ROUSE_SIM_SETSIZE. How many bits are set; -EBADF if one is not open. */
