@@ -11,6 +11,7 @@
  *     differential --script FILE     plays that script
  *                  --backend NAME    on that backend only
  *                  --operations N
+ *                  --tell N          so many scripts that every world can play, told line by line
  *
  * SPDX-License-Identifier: MIT
  */
@@ -116,12 +117,12 @@ static void find_and_shrink(const struct rouse_backend *faulty, const char *expe
     struct outcome outcome;
     bool found = false;
     for (uint64_t seed = FIRST_SEED; !found && seed < FIRST_SEED + 100; seed++) {
-        script_random(&script, seed);
-        found = !script_play(&script, faulty, false, &outcome);
+        script_random(&script, seed, false);
+        found = !script_play(&script, faulty, KEEP_HASH, &outcome);
     }
     assert_true(found);
     script_shrink(&script, contest_fails, (void *)(uintptr_t)faulty);
-    assert_false(script_play(&script, faulty, false, &outcome));
+    assert_false(script_play(&script, faulty, KEEP_HASH, &outcome));
     if (script.count > FEW || strstr(outcome.failure, expected) == NULL) {
         fprintf(stderr, "%d operations are left, and say: %s\n", script.count, outcome.failure);
         script_print(&script, stderr);
@@ -157,7 +158,7 @@ static void scripts_that_once_failed_agree(void **state)
         fclose(file);
         for (int i = 0; i < ncontests; i++) {
             struct outcome outcome;
-            if (script_play(&script, contests[i].backend, false, &outcome))
+            if (script_play(&script, contests[i].backend, KEEP_HASH, &outcome))
                 continue;
             failed++;
             fprintf(stderr, "differential: %s: %s: %s\n", contests[i].backend->name, found->lesson,
@@ -175,7 +176,7 @@ static void script_survives_being_printed(void **state)
     for (uint64_t seed = FIRST_SEED; seed < FIRST_SEED + 50; seed++) {
         FILE *file = tmpfile();
         assert_non_null(file);
-        script_random(&script, seed);
+        script_random(&script, seed, false);
         script_print(&script, file);
         rewind(file);
         assert_int_equal(script_parse(&again, file), 0);
@@ -208,26 +209,47 @@ static int run_cases(void)
 
 /* ---- The command line --------------------------------------------------------------------- */
 
-static int play_file(const char *path)
+static bool read_script(struct script *script, const char *path)
 {
-    static struct script script;
     FILE *file = fopen(path, "r");
-    int line = file != NULL ? script_parse(&script, file) : 0;
-    if (file == NULL || line != 0) {
+    int line = file != NULL ? script_parse(script, file) : 0;
+    if (file == NULL || line != 0)
         fprintf(stderr, "differential: %s: %s %d\n", path,
                 file == NULL ? "cannot be opened: error" : "is no operation: line",
                 file == NULL ? errno : line);
+    if (file != NULL)
+        fclose(file);
+    return file != NULL && line == 0;
+}
+
+static int play_file(const char *path)
+{
+    static struct script script;
+    if (!read_script(&script, path))
         return 2;
-    }
-    fclose(file);
     int failed = 0;
     for (int i = 0; i < ncontests; i++) {
         struct outcome outcome;
-        failed |= !script_play(&script, contests[i].backend, false, &outcome);
+        failed |= !script_play(&script, contests[i].backend, KEEP_HASH, &outcome);
         printf("%s: %s\n", contests[i].backend->name,
                outcome.failure[0] != '\0' ? outcome.failure : "agrees with the oracle");
     }
     print_left_out();
+    return failed;
+}
+
+/* The scripts from a seed on, or one. */
+static int tell(const char *path, uint64_t first_seed, int scripts)
+{
+    static struct script script;
+    if (path != NULL && !read_script(&script, path))
+        return 2;
+    int failed = 0;
+    for (int i = 0; i < scripts && !failed; i++) {
+        if (path == NULL)
+            script_random(&script, first_seed + (uint64_t)i, true);
+        failed |= !contest_tell(contests[0].backend, &script);
+    }
     return failed;
 }
 
@@ -262,13 +284,14 @@ static void choose(const struct rouse_backend *backend)
     }
 }
 
-/* All backends that are compiled in, but those that need another one to wrap; or the one that is
- * named. */
+/* All backends that are compiled in and have this world's descriptors, but those that need another
+ * one to wrap; or the one that is named. */
 static void choose_backends(const char *name)
 {
     const struct rouse_rung *rung;
     for (unsigned i = 0; (rung = rouse_rung_at(i)) != NULL && i < BACKENDS; i++)
         if (rung->backend != NULL && !(rung->backend->traits & ROUSE_TRAIT_WRAPS) &&
+            (rung->backend->system != NULL) == world_is_model() &&
             (name == NULL || strcmp(name, rung->name) == 0))
             choose(rung->backend);
 }
@@ -294,7 +317,7 @@ static int usage(const char *wrong)
 {
     fprintf(stderr,
             "differential: %s\nusage: differential [--seed N|random | --script FILE] "
-            "[--backend NAME] [--operations N]\n",
+            "[--backend NAME] [--operations N | --tell N]\n",
             wrong);
     return 2;
 }
@@ -305,11 +328,13 @@ int main(int argc, char **argv)
     const char *budget = getenv("ROUSE_DIFFERENTIAL_OPERATIONS");
     const char *seed = NULL;
     const char *script = NULL;
+    const char *scripts = NULL;
     for (int i = 1; i < argc; i += 2) {
         const char **value = strcmp(argv[i], "--seed") == 0         ? &seed
                              : strcmp(argv[i], "--script") == 0     ? &script
                              : strcmp(argv[i], "--backend") == 0    ? &backend
                              : strcmp(argv[i], "--operations") == 0 ? &budget
+                             : strcmp(argv[i], "--tell") == 0       ? &scripts
                                                                     : NULL;
         if (value == NULL || i + 1 == argc)
             return usage(argv[i]);
@@ -323,6 +348,8 @@ int main(int argc, char **argv)
                                                    : strtoull(seed, NULL, 10);
     share_out(budget != NULL ? strtoull(budget, NULL, 10) : OPERATIONS, first);
     world_ignore_lost_readers();
+    if (scripts != NULL)
+        return tell(script, first, atoi(scripts));
     if (script != NULL)
         return play_file(script);
     return seed != NULL || argc > 1 ? play_seeds() : run_cases();

@@ -11,6 +11,7 @@
  *   differential_play.c    a script played from its opening to its end
  *   differential_shrink.c  makes a failing script small
  *   differential_contest.c many scripts, and backends against each other
+ *   differential_tell.c    plays told line by line, for check_worlds.py
  *   differential_found.c   scripts that once failed
  *   differential_faults.c  backends with a planted fault, on which all this is tried
  *   differential.c         the cases, and the command line
@@ -25,6 +26,10 @@
  * acts in callbacks) the backends must agree with each other in everything that the oracle says
  * must happen; where it does, each must agree with the oracle, which sees the order that it has
  * got.
+ *
+ * Each world has a program of its own, with the backends that have its descriptors. check_worlds.py
+ * has both play what both can, and compares all that was told, in its order: so the model of a
+ * kernel judges the kernel's backends, and they judge the model.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -106,20 +111,28 @@ struct script {
     struct op ops[LONGEST];
 };
 
-void script_random(struct script *script, uint64_t seed);
+/* `common`: of what every world has, and has in the same measure. */
+void script_random(struct script *script, uint64_t seed, bool common);
 void script_print(const struct script *script, FILE *file);
 int script_parse(struct script *script, FILE *file); /* 0, or the number of the line in error */
 uint64_t script_mix(uint64_t value);                 /* a good hash of 64 bits */
 
 /* ---- Plays -------------------------------------------------------------------------------- */
 
-/* What a play has shown, for the comparison between backends. */
+/* What a play has shown, for the comparison between backends; and, for that between worlds, whom
+ * the loop called with what, whether it had to or not, and where it is no longer certain that all
+ * worlds go on alike. */
+enum { NOTE_TOLD = PLACES, NOTE_DOUBT };
+
 struct note {
     uint32_t turn;
-    uint32_t what; /* a place: called; PLACE_OUTSIDE: the result of an operation */
+    uint32_t what; /* a place: called; PLACE_OUTSIDE: the result of an operation; NOTE_... */
     uint32_t who;
     int64_t value;
 };
+
+/* What of it is kept. */
+enum keep { KEEP_HASH, KEEP_NOTES, KEEP_ALL };
 
 /* How a script has been played. */
 struct outcome {
@@ -129,13 +142,13 @@ struct outcome {
     uint64_t musts, mays; /* callbacks that had to be made, and that were allowed */
     bool comparable;      /* with other backends */
     uint64_t hash;        /* of all notes, whatever their order within a turn */
-    struct note *notes;   /* NULL: only their hash is kept */
+    struct note *notes;   /* in the order made */
     int nnotes, capacity;
 };
 
-/* Plays a script on a backend under the eyes of the oracle. Keeps notes if `keep`; the caller frees
- * them. Returns whether they agree. */
-bool script_play(const struct script *script, const struct rouse_backend *backend, bool keep,
+/* Plays a script on a backend under the eyes of the oracle. The caller frees what notes are kept.
+ * Returns whether they agree. */
+bool script_play(const struct script *script, const struct rouse_backend *backend, enum keep keep,
                  struct outcome *outcome);
 
 /* Takes operations out of a failing script as long as `fails` says that it still does. */
@@ -165,6 +178,9 @@ bool contest_fails(const struct script *script, void *backend); /* for script_sh
 
 /* How many scripts could be compared. -1: one of them led to different plays, and was printed. */
 int contest_compare(const struct contest *a, const struct contest *b);
+
+/* Prints a script, and what the play of it has shown, line by line. Whether the oracle agrees. */
+bool contest_tell(const struct rouse_backend *backend, const struct script *script);
 
 /* ---- Scripts that once failed (differential_found.c) ---------------------------------------- */
 

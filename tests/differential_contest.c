@@ -17,7 +17,7 @@
 bool contest_fails(const struct script *script, void *backend)
 {
     struct outcome outcome;
-    return !script_play(script, backend, false, &outcome);
+    return !script_play(script, backend, KEEP_HASH, &outcome);
 }
 
 static void print_script(const struct script *script, const char *backend)
@@ -37,7 +37,7 @@ static void report(struct script *script, const struct rouse_backend *backend, u
             backend->name, failure, backend->name, seed);
     script_shrink(script, contest_fails, (void *)(uintptr_t)backend);
     print_script(script, backend->name);
-    script_play(script, backend, false, &outcome);
+    script_play(script, backend, KEEP_HASH, &outcome);
     fprintf(stderr, "then: %s\n", outcome.failure);
 }
 
@@ -63,8 +63,8 @@ void contest_play(struct contest *contest)
            contest->scripts < SCRIPTS) {
         struct outcome outcome;
         uint64_t seed = contest->first_seed + (uint64_t)contest->scripts;
-        script_random(&script, seed);
-        contest->failed = !script_play(&script, contest->backend, false, &outcome);
+        script_random(&script, seed, false);
+        contest->failed = !script_play(&script, contest->backend, KEEP_HASH, &outcome);
         if (contest->failed)
             report(&script, contest->backend, seed, outcome.failure);
         contest_add(&contest->total, &outcome);
@@ -114,7 +114,8 @@ static bool differ(const struct script *script, const struct rouse_backend *cons
     struct outcome outcomes[2];
     bool comparable = true;
     for (int i = 0; i < 2; i++)
-        comparable &= script_play(script, pair[i], print, &outcomes[i]) && outcomes[i].comparable;
+        comparable &= script_play(script, pair[i], print ? KEEP_NOTES : KEEP_HASH, &outcomes[i]) &&
+                      outcomes[i].comparable;
     if (print)
         print_difference(outcomes);
     for (int i = 0; i < 2; i++)
@@ -141,7 +142,7 @@ int contest_compare(const struct contest *a, const struct contest *b)
         const struct rouse_backend *pair[2] = {a->backend, b->backend};
         fprintf(stderr, "differential: %s and %s differ, with seed %" PRIu64 "\n", a->backend->name,
                 b->backend->name, a->first_seed + (uint64_t)i);
-        script_random(&script, a->first_seed + (uint64_t)i);
+        script_random(&script, a->first_seed + (uint64_t)i, false);
         script_shrink(&script, still_differ, (void *)pair);
         print_script(&script, a->backend->name);
         differ(&script, pair, true);

@@ -18,8 +18,10 @@
 enum {
     TCP_CERTAIN = 32768, /* what TCP takes over at once, whatever the size of its buffers */
     TCP_PACKETS = 8,     /* how many it sends without hearing of the first */
-    UDP_CERTAIN = 32,    /* datagrams that no receiver's buffer loses */
-    MESSAGE = 1000       /* the largest message of a script */
+    UNIX_CERTAIN = 8192, /* after so much, and so many, a unix socket is writable in all worlds */
+    UNIX_PACKETS = 16,
+    UDP_CERTAIN = 32, /* datagrams that no receiver's buffer loses */
+    MESSAGE = 1000    /* the largest message of a script */
 };
 
 static uint8_t buffer[LARGEST];
@@ -190,7 +192,7 @@ static void count_sent(struct end *end, size_t n)
     out->sent += n;
     if (has_messages(end->kind) && end_peer(end)->fd >= 0)
         out->sizes[(out->first + out->waiting++) % MESSAGES] = (uint16_t)n;
-    else if (end->kind == WORLD_TCP)
+    else
         out->waiting++;
     settle(end);
 }
@@ -200,6 +202,19 @@ static void forget(struct channel *in)
 {
     in->received = in->sent;
     in->waiting = 0;
+}
+
+/* After a write: how much fits is the world's own, but in a pipe; and so is when a TCP socket is
+ * told that the end of its stream has arrived, at the latest with what comes the other way. */
+static void note_doubt(struct end *end, ssize_t n, size_t size)
+{
+    const struct channel *out = &end->out;
+    bool full = n == -EAGAIN || (n > 0 && n < (ssize_t)size);
+    bool crowded = end->kind == WORLD_UNIX &&
+                   (out->waiting > UNIX_PACKETS || out->sent - out->received > UNIX_CERTAIN);
+    bool acknowledges = end->kind == WORLD_TCP && end_peer(end)->shut;
+    if ((full && end->kind != WORLD_PIPE) || crowded || out->flooded || acknowledges)
+        play_note(end->play, NOTE_DOUBT, (uint32_t)end_number(end), n);
 }
 
 ssize_t end_send(struct end *end, size_t size, bool through_loop)
@@ -222,6 +237,7 @@ ssize_t end_send(struct end *end, size_t size, bool through_loop)
         count_sent(end, (size_t)n);
     else if (n == -ECONNREFUSED && end->kind == WORLD_DATAGRAM)
         forget(&end_peer(end)->out);
+    note_doubt(end, n, size);
     if (through_loop)
         oracle_wrote(end, n, size);
     return n;
@@ -310,7 +326,7 @@ static void check_data(struct end *end, size_t n, size_t size)
             return;
         }
     in->received += n + cut;
-    if (end->kind == WORLD_TCP && in->received == in->sent)
+    if (!has_messages(end->kind) && in->received == in->sent)
         in->waiting = 0;
 }
 

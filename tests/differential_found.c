@@ -82,5 +82,27 @@ const struct found found_scripts[] = {
      "in end 2: watch 0 r oneshot\n"
      "turn 792\n"
      "turn 0\n"},
+    {"what another callback of the turn has filled, an edge watcher is not told of",
+     "tangled\n"
+     "open 4 pipe\n"
+     "in end 8: write 9 65536\n"
+     "react 9 raw once 100\n"
+     "watch 9 w edge\n"
+     "turn 0\n"
+     "watch 8 r oneshot\n"
+     "turn 0\n"},
+    {"what was fetched by level, before it became an edge watcher, need not be answered",
+     "tangled\n"
+     "open 1 tcp\n"
+     "open 2 pipe\n"
+     "watch 5 w edge\n"
+     "reset 3\n"
+     "watch 2 rp edge\n"
+     "turn 0\n"
+     "in end 5: watch 2 r edge\n"
+     "turn -1\n"
+     "react 2 once all 65536\n"
+     "turn 0\n"
+     "turn 0\n"},
     {NULL, NULL},
 };

@@ -131,6 +131,7 @@ void ops_on_io(struct rouse_io *io, uint32_t ready)
     if (play_failed(play))
         return;
     uint32_t want = end->want;
+    play_note(play, NOTE_TOLD, (uint32_t)end_number(end), ready);
     uint32_t must = oracle_io(end, ready);
     if (play_failed(play))
         return;

@@ -139,8 +139,10 @@ static void judge(struct end *end)
     end->memory = remembers(end);
     end->believed = end->memory ? end->believed | arguable(ever, DIRECTIONS) : 0;
     end->must = due(end->before, want) & due(after, want);
-    if (after != end->before || end->must & ~due(noted, want))
+    if (after != end->before || end->must & ~due(noted, want)) {
         end->play->raced = true;
+        play_note(end->play, NOTE_DOUBT, (uint32_t)end_number(end), 0);
+    }
     end->must &= due(noted, want);
     end->may = guessed ? want : arguable(ever, want) | (end->believed & want);
     end->certain = end->before & after & noted & CONDITIONS;
@@ -239,10 +241,11 @@ uint32_t oracle_io(struct end *end, uint32_t ready)
     return must;
 }
 
-/* Of what it was given and still wants a callback has to say what became of it. */
+/* Of what it was given and still wants a callback has to say what became of it; but not if it was
+ * fetched by level, and another callback has made an edge watcher of it since. */
 void oracle_called(struct end *end, uint32_t ready)
 {
-    if (end->called && ready & end->want & DIRECTIONS & ~end->said)
+    if (end->called && end->memory && ready & end->want & DIRECTIONS & ~end->said)
         end->levelled = true;
 }
 
@@ -322,5 +325,7 @@ void oracle_wrote(struct end *end, ssize_t result, size_t size)
 void oracle_drained(struct end *end, uint32_t directions)
 {
     end->believed &= ~directions;
+    if (end->memory) /* what somebody else has drained since the wait is not told any more */
+        end->must &= ~directions;
     end->said |= directions;
 }

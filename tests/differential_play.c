@@ -47,8 +47,9 @@ void play_note(struct play *play, uint32_t what, uint32_t who, int64_t value)
 {
     struct outcome *outcome = play->outcome;
     uint64_t place = outcome->turns << 16 | what << 12 | who;
-    outcome->hash += script_mix(script_mix(place) ^ (uint64_t)value);
-    if (!play->keep)
+    if (what < PLACES)
+        outcome->hash += script_mix(script_mix(place) ^ (uint64_t)value);
+    if (play->keep == KEEP_HASH || (what >= PLACES && play->keep != KEEP_ALL))
         return;
     if (outcome->nnotes == outcome->capacity) {
         int capacity = 2 * outcome->capacity + 64;
@@ -275,7 +276,7 @@ static void close_play(struct play *play)
             world_reset(end->fd); /* leaves no TCP connection behind that would keep its port */
 }
 
-bool script_play(const struct script *script, const struct rouse_backend *backend, bool keep,
+bool script_play(const struct script *script, const struct rouse_backend *backend, enum keep keep,
                  struct outcome *outcome)
 {
     static struct play play;

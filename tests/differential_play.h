@@ -84,7 +84,7 @@ struct play {
     struct outcome *outcome;
     struct rouse_loop *loop;
     uint32_t traits;
-    bool keep;
+    enum keep keep;
     struct rouse_hook after_wait;
     struct world_clock clock;
     struct rouse_clock virtual_clock; /* of world.h; ours watches over it */

@@ -13,6 +13,7 @@
 /* What is probably the case where the script has got to. */
 struct author {
     struct script *script;
+    bool common;
     uint64_t random;
     int pairs; /* that this script uses: few, so that its operations meet */
     int kinds[PAIRS];
@@ -77,12 +78,15 @@ static bool is_there(int kind)
 
 static int any_kind(struct author *author)
 {
+    static const int everywhere[] = {WORLD_PIPE, WORLD_UNIX, WORLD_TCP};
     static const int kinds[] = {WORLD_PIPE,      WORLD_PIPE,     WORLD_PIPE,      WORLD_UNIX,
                                 WORLD_UNIX,      WORLD_UNIX,     WORLD_TCP,       WORLD_DATAGRAM,
                                 WORLD_SEQPACKET, WORLD_DATAGRAM, WORLD_SEQPACKET, KIND_FILE,
                                 KIND_NULL,       WORLD_UDP,      WORLD_UNIX,      WORLD_PIPE};
     enum { MANY = sizeof kinds / sizeof kinds[0] };
     static int there[MANY], count; /* those of them that this world has */
+    if (author->common)
+        return everywhere[pick(author, sizeof everywhere / sizeof everywhere[0])];
     if (count == 0)
         for (int i = 0; i < MANY; i++)
             if (is_there(kinds[i]))
@@ -169,7 +173,8 @@ static uint8_t end_verb(struct author *author)
                                      VERB_FILL,  VERB_FILL,  VERB_RESET, VERB_SHUT, VERB_URGENT};
     if (chance(author, 88))
         return often[pick(author, sizeof often)];
-    return seldom[pick(author, sizeof seldom)];
+    uint8_t verb = seldom[pick(author, sizeof seldom)];
+    return verb == VERB_URGENT && author->common ? (uint8_t)VERB_SHUT : verb;
 }
 
 static void timer_or_task(struct author *author, struct op *op)
@@ -177,6 +182,8 @@ static void timer_or_task(struct author *author, struct op *op)
     static const uint8_t verbs[] = {VERB_AT,    VERB_AT,    VERB_AFTER, VERB_AFTER, VERB_HALT,
                                     VERB_DEFER, VERB_DEFER, VERB_POST,  VERB_CANCEL};
     op->verb = verbs[pick(author, sizeof verbs)];
+    if (op->verb == VERB_POST && author->common)
+        op->verb = VERB_DEFER; /* when a post is seen is the backend's own */
     op->args[0] = pick(author, op->verb >= VERB_DEFER ? TASKS : TIMERS);
     if (op->verb != VERB_AT && op->verb != VERB_AFTER)
         return;
@@ -233,7 +240,8 @@ static void outside(struct author *author)
 {
     uint8_t verb = end_verb(author);
     int end = any_end(author, verb);
-    if (verb == VERB_SEND && author->kinds[end / 2] == WORLD_TCP && chance(author, 40)) {
+    if (verb == VERB_SEND && author->kinds[end / 2] == WORLD_TCP && !author->common &&
+        chance(author, 40)) {
         urgent(author, end);
         return;
     }
@@ -247,9 +255,9 @@ static void outside(struct author *author)
     on_end(author, append(author, verb), end);
 }
 
-void script_random(struct script *script, uint64_t seed)
+void script_random(struct script *script, uint64_t seed, bool common)
 {
-    struct author author = {.script = script, .random = script_mix(seed + 1)};
+    struct author author = {.script = script, .common = common, .random = script_mix(seed + 1)};
     *script = (struct script){.tangled = chance(&author, 40), .asleep = chance(&author, 15)};
     author.pairs = 1 + pick(&author, chance(&author, 50) ? 2 : PAIRS);
     for (int pair = 0; pair < PAIRS; pair++)

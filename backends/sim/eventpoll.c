@@ -234,6 +234,9 @@ int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, ui
     if (op != ROUSE_SIM_REMOVE)
         machine_step(ROUSE_SIM_COPIED_IN, 0, ROUSE_SIM_EVENT_SIZE);
     struct item *item = find(epoll, fd, file);
+    bool exclusive = want & ROUSE_SIM_EXCLUSIVE;
+    if (op == ROUSE_SIM_ADD && exclusive && (want & ROUSE_ONESHOT || file->kind == &eventpoll_kind))
+        return -EINVAL;
     if (op == ROUSE_SIM_ADD)
         return item != NULL ? -EEXIST : add(epoll, file, fd, want, token);
     if (item == NULL)
@@ -242,6 +245,8 @@ int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, ui
         forget(item);
         return 0;
     }
+    if (exclusive || item->hook.exclusive)
+        return -EINVAL;
     item->want = want | ROUSE_ERROR;
     item->token = token;
     list_if_ready(item, NULL);
@@ -332,6 +337,8 @@ static void release(struct sim_file *file)
 const struct sim_kind eventpoll_kind = {
     .name = ROUSE_SIM_EPOLL,
     .system = ROUSE_KIND_OTHER,
+    .exclusive = true,
+    .last_first = true,
     .refusal = -EINVAL,
     .ready = ready_epoll,
     .look = look_at,

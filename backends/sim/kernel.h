@@ -138,6 +138,7 @@ struct sim_kind {
     enum rouse_sim_kind name;
     enum rouse_kind system; /* what rouse_read() takes it for */
     bool exclusive;         /* of those who sleep in its calls one is woken at a time */
+    bool last_first;        /* and that is who came last */
     int refusal;            /* what it answers to a read or write that it does not have */
     uint32_t whole;         /* so many bytes are written at once or not at all */
     uint32_t (*ready)(struct sim_file *file);

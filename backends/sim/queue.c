@@ -5,18 +5,32 @@
  * woken: else a hundred threads that wait for one connection would all be woken for it (the herd).
  *
  * What surprises: it is no queue of first come, first served. Who is not exclusive goes to its
- * head, and all of these are woken, the last comer first.
+ * head, and all of these are woken, the last comer first. Exclusive ones are woken in the order in
+ * which they came; but of those who sleep in an epoll, too, the last comer is.
  *
- * Linux: include/linux/wait.h, add_wait_queue(); kernel/sched/wait.c, __wake_up_common().
+ * Linux: include/linux/wait.h, __add_wait_queue() and __add_wait_queue_exclusive();
+ * kernel/sched/wait.c, add_wait_queue_exclusive() and __wake_up_common().
  *
  * SPDX-License-Identifier: MIT
  */
 #include "kernel.h"
 
+/* In front of what an entry is linked: of the others that are exclusive, or at the end. */
+static struct rouse_link *first_exclusive(struct sim_file *file)
+{
+    struct rouse_link *link = file->queue.next;
+    while (link != &file->queue && !LINK_OWNER(link, struct sim_entry, link)->exclusive)
+        link = link->next;
+    return link;
+}
+
 void queue_link(struct sim_entry *entry, struct sim_file *file)
 {
+    struct rouse_link *behind = file->queue.next;
+    if (entry->exclusive)
+        behind = file->kind->last_first ? first_exclusive(file) : &file->queue;
     entry->file = file;
-    link_append(entry->exclusive ? &file->queue : file->queue.next, &entry->link);
+    link_append(behind, &entry->link);
     machine_step(ROUSE_SIM_LINKED, file->id, 1);
 }
 

@@ -89,7 +89,6 @@ static void switch_to_next(void)
     sleep->told = sleep->interrupted;
     sleep->interrupted = false;
     bool goes_on = task->run(task) != 0;
-    sleep->told = false;
     machine->running = NULL;
     if (task->state != ROUSE_SIM_RUNNING)
         return;

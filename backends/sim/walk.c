@@ -176,7 +176,7 @@ static int walk_sets(struct walker *walker, struct sets *sets)
             machine_step(ROUSE_SIM_LOOKED, 0, 1);
         if (want == 0 || file_of(fd) == NULL)
             continue;
-        int bits = answer(sets, fd, ask(walker, file_of(fd), want & ~(uint32_t)ROUSE_HANGUP));
+        int bits = answer(sets, fd, ask(walker, file_of(fd), want));
         walker->links &= bits == 0;
         found += bits;
     }

@@ -76,7 +76,7 @@ static void ask_epoll(void *epoll)
 
 static void ask_poll(void *count)
 {
-    sum += poll(card.entries, *(nfds_t *)count, 0);
+    sum += poll(card.entries, (nfds_t)(*(int *)count), 0);
 }
 
 static void ask_select(void *bound)

@@ -69,7 +69,8 @@ struct rouse_sim_step {
 
 /* What goes wrong, in how many of a thousand cases. */
 struct rouse_sim_faults {
-    uint16_t short_counts; /* a read or write moves less than it could */
+    uint16_t short_counts; /* a read or write moves less than it could; but what a pipe promises to
+                              write whole is whole */
     uint16_t interrupts;   /* a sleep ends with -EINTR */
     uint16_t spurious;     /* a sleep ends for nothing */
     uint16_t no_memory;    /* a new file, or a registration, finds none: -ENOMEM */
@@ -79,7 +80,8 @@ struct rouse_sim_faults {
 struct rouse_sim_config {
     uint32_t size;        /* sizeof(struct rouse_sim_config) */
     uint32_t descriptors; /* how many the process may have; 0: 1024 */
-    uint32_t room;        /* bytes in a pipe, and in either direction of a socket; 0: 65536 */
+    uint32_t room;        /* bytes in a pipe, which counts in pages of 4096, and in either direction
+                             of a socket; 0: 65536 */
     uint32_t reserved;
     uint64_t seed;   /* of all that is left to chance: the order of what is due at the same time,
                         and the faults */
@@ -197,7 +199,8 @@ struct rouse_sim_pollfd {
 ROUSE_API int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t timeout_ns);
 
 /* A descriptor that keeps what is wanted. `want` may have EDGE, ONESHOT and EXCLUSIVE (of several
- * that watch a file, one is woken). -EEXIST, -ENOENT, -ELOOP, -ENOMEM. */
+ * that watch a file, one is woken; from the start, and not with ONESHOT or of an epoll: -EINVAL).
+ * -EEXIST, -ENOENT, -ELOOP, -ENOMEM. */
 #define ROUSE_SIM_EXCLUSIVE  0x8000u
 #define ROUSE_SIM_EVENT_SIZE 12 /* bytes that an event is copied as, as on Linux */
 enum rouse_sim_op { ROUSE_SIM_ADD, ROUSE_SIM_MODIFY, ROUSE_SIM_REMOVE };
