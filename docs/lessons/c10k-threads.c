@@ -142,11 +142,12 @@ static void show_memory(void)
                "sleeps in read():",
                count, count < WANTED ? ", which is all that this machine allows" : "");
     double memory = (double)lesson_field("/proc/meminfo", "MemTotal");
-    lesson_bar("this machine has (MemTotal)", memory / 1000, promised / 1000, "%6.0f MB");
-    lesson_bar("promised (VmSize)", promised / 1000, promised / 1000, "%6.0f MB");
-    lesson_bar("resident (VmRSS)", resident / 1000, promised / 1000, "%6.0f MB");
-    lesson_bar("page tables (VmPTE)", tables / 1000, promised / 1000, "%6.0f MB");
-    lesson_bar("stacks in the kernel (KernelStack)", stacks / 1000, promised / 1000, "%6.0f MB");
+    double most = (memory > promised ? memory : promised) / 1000;
+    lesson_bar("this machine has (MemTotal)", memory / 1000, most, "%6.0f MB");
+    lesson_bar("promised (VmSize)", promised / 1000, most, "%6.0f MB");
+    lesson_bar("resident (VmRSS)", resident / 1000, most, "%6.0f MB");
+    lesson_bar("page tables (VmPTE)", tables / 1000, most, "%6.0f MB");
+    lesson_bar("stacks in the kernel (KernelStack)", stacks / 1000, most, "%6.0f MB");
     lesson_show("for a thread: resident", "%5.1f kB", resident / count);
     lesson_show("              page tables", "%5.1f kB", tables / count);
     lesson_show("              stack in the kernel", "%5.1f kB", stacks / count);

@@ -353,7 +353,7 @@ static void on_timer(struct rouse_timer *timer)
     came("timer");
 }
 
-/* As in the article: it freezes, and at its end it sets a timer of no time. */
+/* As it is told: it freezes, and at its end it sets a timer of no time. */
 static void on_script(struct rouse_task *task)
 {
     (void)task;

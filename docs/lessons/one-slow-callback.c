@@ -137,11 +137,13 @@ static void draw(const char *name, int64_t due, int64_t called, char between)
     enum { COLUMN = 10 * MS, MOST = 64 };
     char line[128];
     int first = (int)(due / COLUMN), last = (int)(called / COLUMN);
-    last = last < MOST ? last : MOST;
+    bool is_cut = last > MOST;
+    last = is_cut ? MOST : last;
     int at = snprintf(line, sizeof line, "%-11s|%*s", name, first, "");
     for (int i = first; i < last; i++)
         line[at++] = between;
-    snprintf(line + at, sizeof line - (size_t)at, "%s", between == '=' ? "|" : "x");
+    const char *end = between == '=' ? "|" : "x";
+    snprintf(line + at, sizeof line - (size_t)at, "%s%s", is_cut ? "... " : "", end);
     lesson_lines(line);
 }
 
