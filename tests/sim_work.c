@@ -10,7 +10,7 @@
  */
 #include "sim.h"
 
-enum { MOST = 10000, LATER = 1000 /* ns */, POLLFD = sizeof(struct rouse_sim_pollfd) };
+enum { MOST = 10000, LATER = 1000 /* ns */, POLLFD = ROUSE_SIM_ENTRY_SIZE };
 
 static struct rouse_io ios[MOST];
 static rouse_fd ends[2]; /* of the one that is ready */

@@ -227,11 +227,36 @@ unsigned world_open_descriptors(void)
     return count;
 }
 
+int world_stranger(rouse_fd *fd)
+{
+    (void)fd;
+    return -ENOTSUP;
+}
+
+int world_priority(rouse_fd fd, char byte)
+{
+    (void)fd;
+    (void)byte;
+    return -ENOTSUP;
+}
+
+int world_nest(rouse_fd inner, rouse_fd *outer)
+{
+    int result = rouse_sim_epoll_create();
+    if (result < 0)
+        return result;
+    *outer = result;
+    result = rouse_sim_epoll_ctl(*outer, ROUSE_SIM_ADD, inner, ROUSE_READ, 0);
+    if (result < 0)
+        world_close(*outer);
+    return result;
+}
+
 /* ---- What is ready --------------------------------------------------------------------------- */
 
 uint32_t world_ready(rouse_fd fd, uint32_t want)
 {
-    struct rouse_sim_pollfd one = {.fd = (int)fd, .want = (uint16_t)want};
+    struct rouse_sim_pollfd one = {.fd = fd, .want = (uint16_t)want};
     rouse_sim_poll(&one, 1, 0);
     return one.ready & ROUSE_SIM_CLOSED ? (uint32_t)ROUSE_ERROR : one.ready;
 }
@@ -307,18 +332,6 @@ int world_interrupts(void)
 int64_t world_now(void)
 {
     return rouse_sim_now();
-}
-
-int world_nest(rouse_fd inner, rouse_fd *outer)
-{
-    int result = rouse_sim_epoll_create();
-    if (result < 0)
-        return result;
-    *outer = result;
-    result = rouse_sim_epoll_ctl(*outer, ROUSE_SIM_ADD, inner, ROUSE_READ, 0);
-    if (result < 0)
-        world_close(*outer);
-    return result;
 }
 
 bool world_emulates_limits(void)

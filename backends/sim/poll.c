@@ -56,8 +56,7 @@ static int poll_apply(void *opaque, const struct rouse_change *change)
     if (error != 0)
         return error;
     struct rouse_sim_pollfd *entries = state->watched.entries;
-    entries[place] =
-        (struct rouse_sim_pollfd){.fd = (int)change->fd, .want = to_poll(change->want)};
+    entries[place] = (struct rouse_sim_pollfd){.fd = change->fd, .want = to_poll(change->want)};
     return 0;
 }
 
@@ -102,7 +101,7 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
     struct rouse_work *work = state->rung.work;
     work->system_calls++;
     work->descriptors += count;
-    work->bytes_in += (uint64_t)count * sizeof *entries;
+    work->bytes_in += (uint64_t)count * ROUSE_SIM_ENTRY_SIZE;
     if (n < 0 && n != -EINTR)
         return n;
     if (n <= 0)

@@ -111,7 +111,7 @@ int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t tim
     if (machine == NULL)
         return -EINVAL;
     machine_step(ROUSE_SIM_CALLED, 0, 1);
-    machine_step(ROUSE_SIM_COPIED_IN, 0, count * sizeof *entries);
+    machine_step(ROUSE_SIM_COPIED_IN, 0, (uint64_t)count * ROUSE_SIM_ENTRY_SIZE);
     struct walker walker;
     int error = begin(&walker, count, timeout_ns);
     int found;

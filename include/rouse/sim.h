@@ -190,9 +190,10 @@ ROUSE_API int rouse_sim_select(int bound, struct rouse_sim_set *read, struct rou
                                struct rouse_sim_set *priority, int64_t timeout_ns);
 
 /* An array in and out. How many entries are ready; ROUSE_SIM_CLOSED: it is not open. */
-#define ROUSE_SIM_CLOSED 0x4000u
+#define ROUSE_SIM_CLOSED     0x4000u
+#define ROUSE_SIM_ENTRY_SIZE 8 /* bytes that an entry is copied in as, and 2 out, as on Linux */
 struct rouse_sim_pollfd {
-    int fd; /* negative: none */
+    rouse_fd fd; /* negative: none */
     uint16_t want;
     uint16_t ready;
 };
