@@ -9,7 +9,7 @@
  */
 #include "check.h"
 
-#include <rouse/backend.h>
+#include <rouse/sim.h>
 
 struct number {
     const char *what;
@@ -96,6 +96,62 @@ static const struct number settings[] = {
     {OFFSET(rouse_counters, scanned, 120)},
 };
 
+static const struct number machine[] = {
+    {SIZE(rouse_sim_config, 72)},
+    {OFFSET(rouse_sim_config, size, 0)},
+    {OFFSET(rouse_sim_config, descriptors, 4)},
+    {OFFSET(rouse_sim_config, room, 8)},
+    {OFFSET(rouse_sim_config, reserved, 12)},
+    {OFFSET(rouse_sim_config, seed, 16)},
+    {OFFSET(rouse_sim_config, latency, 24)},
+    {OFFSET(rouse_sim_config, faults, 32)},
+    {OFFSET(rouse_sim_config, allocator, 48)},
+    {OFFSET(rouse_sim_config, trace, 56)},
+    {OFFSET(rouse_sim_config, context, 64)},
+    {SIZE(rouse_sim_faults, 10)},
+    {OFFSET(rouse_sim_faults, short_counts, 0)},
+    {OFFSET(rouse_sim_faults, interrupts, 2)},
+    {OFFSET(rouse_sim_faults, spurious, 4)},
+    {OFFSET(rouse_sim_faults, no_memory, 6)},
+    {OFFSET(rouse_sim_faults, late, 8)},
+    {SIZE(rouse_sim_step, 32)},
+    {OFFSET(rouse_sim_step, time, 0)},
+    {OFFSET(rouse_sim_step, what, 8)},
+    {OFFSET(rouse_sim_step, task, 12)},
+    {OFFSET(rouse_sim_step, object, 16)},
+    {OFFSET(rouse_sim_step, amount, 24)},
+    {SIZE(rouse_sim_task, 136)},
+    {OFFSET(rouse_sim_task, link, 0)},
+    {OFFSET(rouse_sim_task, name, 16)},
+    {OFFSET(rouse_sim_task, run, 24)},
+    {OFFSET(rouse_sim_task, state, 32)},
+    {OFFSET(rouse_sim_task, id, 36)},
+    {OFFSET(rouse_sim_task, reserved, 40)},
+    {SIZE(rouse_sim_event, 32)},
+    {OFFSET(rouse_sim_event, time, 0)},
+    {OFFSET(rouse_sim_event, fn, 8)},
+    {OFFSET(rouse_sim_event, reserved, 16)},
+    {SIZE(rouse_sim_set, 128)},
+    {OFFSET(rouse_sim_set, words, 0)},
+    {SIZE(rouse_sim_pollfd, 2 * FD)},
+    {OFFSET(rouse_sim_pollfd, fd, 0)},
+    {OFFSET(rouse_sim_pollfd, want, FD)},
+    {OFFSET(rouse_sim_pollfd, ready, FD + 2)},
+    {SIZE(rouse_sim_file, 32)},
+    {OFFSET(rouse_sim_file, object, 0)},
+    {OFFSET(rouse_sim_file, references, 4)},
+    {OFFSET(rouse_sim_file, kind, 8)},
+    {OFFSET(rouse_sim_file, blocks, 12)},
+    {OFFSET(rouse_sim_file, ready, 16)},
+    {OFFSET(rouse_sim_file, received, 20)},
+    {OFFSET(rouse_sim_file, sent, 24)},
+    {OFFSET(rouse_sim_file, room, 28)},
+    {SIZE(rouse_sim_waiter, 12)},
+    {OFFSET(rouse_sim_waiter, how, 0)},
+    {OFFSET(rouse_sim_waiter, who, 4)},
+    {OFFSET(rouse_sim_waiter, exclusive, 8)},
+};
+
 static const struct number contract[] = {
     {SIZE(rouse_change, 16 + 2 * FD)},
     {OFFSET(rouse_change, fd, 0)},
@@ -158,6 +214,10 @@ static const struct number constants[] = {
     {VALUE(ROUSE_TRAIT_LATE, 256)},  {VALUE(ROUSE_TRAIT_ASK, 512)},
     {VALUE(ROUSE_KIND_STREAM, 1)},   {VALUE(ROUSE_KIND_SOCKET, 2)},
     {VALUE(ROUSE_KIND_PIPE, 3)},     {VALUE(ROUSE_KIND_OTHER, 4)},
+    {VALUE(ROUSE_SIM_ASLEEP, 9999)}, {VALUE(ROUSE_SIM_SETSIZE, 1024)},
+    {VALUE(ROUSE_SIM_WHATS, 19)},    {VALUE(ROUSE_SIM_EXCLUSIVE, 0x8000)},
+    {VALUE(ROUSE_SIM_ADD, 0)},       {VALUE(ROUSE_SIM_MODIFY, 1)},
+    {VALUE(ROUSE_SIM_REMOVE, 2)},    {VALUE(ROUSE_SIM_CLOSED, 0x4000)},
 };
 
 static void compare(const struct number *numbers, size_t count)
@@ -201,6 +261,13 @@ static void structs_of_the_backend_contract_keep_their_layout(void **state)
     COMPARE(contract);
 }
 
+static void structs_of_the_machine_keep_their_layout(void **state)
+{
+    (void)state;
+    only_where_pointers_have_64_bits();
+    COMPARE(machine);
+}
+
 static void constants_keep_their_values(void **state)
 {
     (void)state;
@@ -222,6 +289,7 @@ int main(void)
         cmocka_unit_test(objects_that_users_embed_keep_their_layout),
         cmocka_unit_test(configuration_and_counters_keep_their_layout),
         cmocka_unit_test(structs_of_the_backend_contract_keep_their_layout),
+        cmocka_unit_test(structs_of_the_machine_keep_their_layout),
         cmocka_unit_test(constants_keep_their_values),
         cmocka_unit_test(version_of_the_header_is_that_of_the_library),
     };

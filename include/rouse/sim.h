@@ -16,6 +16,9 @@
  * is woken, its function is called again and makes the same call again. The first task has a stack
  * of its own, and its calls sleep as real ones do.
  *
+ * And rouse_nonblock() asks the operating system, which does not know these descriptors: here it is
+ * rouse_sim_block() that says whether calls on one sleep.
+ *
  * Results are 0 (or a count, or a descriptor), or -errno: -EBADF for what is no open descriptor,
  * -EINVAL without a machine.
  *
