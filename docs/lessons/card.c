@@ -210,7 +210,7 @@ static void on_the_kernel(void)
     char of_few[64], of_many[64];
     lesson_say(
         "Each bar is four characters longer for ten times the cost. What has no sleep in it is "
-        "processor time of the thread that does it, the least of five rounds.");
+        "processor time of the thread that does it, in the middle of seven rounds.");
     double function = measured("call a function", call_a_function, NULL, TIMES);
     double store = measured("rouse: pause a watcher, and resume", change_interest, NULL, TIMES);
     measured("rouse: move a timer", move_a_timer, NULL, TIMES);

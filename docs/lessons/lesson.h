@@ -130,8 +130,8 @@ void lesson_sleep(int64_t ns);
             lesson_sleep(LESSON_MS / 5);                                                           \
     } while (0)
 
-/* What one call of `act` costs in processor time of this thread: the least of five rounds of
- * `times` calls, divided. Others who want the processor meanwhile are not in it. */
+/* What one call of `act` costs in processor time of this thread: seven rounds of `times` calls, of
+ * which the one in the middle counts. Others who want the processor meanwhile are not in it. */
 double lesson_cost(void (*act)(void *argument), void *argument, int times);
 
 /* ---- Looking at threads ------------------------------------------------------------------ */
