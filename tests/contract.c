@@ -56,8 +56,15 @@ void contract_not_on_libkqueue(const char *fault)
     skip();
 }
 
+void contract_needs_urgent_data(void)
+{
+    if (world_is_model())
+        skip_for_want_of("urgent data");
+}
+
 void contract_needs_priority(void)
 {
+    contract_needs_urgent_data();
     if (subject_tells_priority())
         return;
     skipped = true;

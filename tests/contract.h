@@ -45,7 +45,8 @@ void contract_not_on_wine(const char *fault);
 /* The same for libkqueue, which is no kernel. */
 void contract_not_on_libkqueue(const char *fault);
 
-/* Ends the case as skipped where PRIORITY is never told. */
+/* Ends the case as skipped where there is no urgent data; or where PRIORITY is never told. */
+void contract_needs_urgent_data(void);
 void contract_needs_priority(void);
 
 /* A case of the backend alone, and one of a loop upon it, in a table of cases. */

@@ -148,6 +148,7 @@ static void data_and_error_in_one_event(void **state)
 /* D1, D4: a read stops short at the urgent mark, with more behind it. */
 static void urgent_byte_in_the_middle_of_a_stream(void **state)
 {
+    contract_needs_urgent_data();
     struct rig *rig = *state;
     for (size_t chunk = 0; chunk < 3; chunk += 2) { /* PRIORITY is told by this event, or earlier */
         rouse_fd ends[2];
