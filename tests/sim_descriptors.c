@@ -94,6 +94,7 @@ static void what_is_not_open_is_refused_by_every_call(void **state)
         assert_int_equal(rouse_sim_listed(bad[i], 0), -EBADF);
         assert_int_equal(rouse_sim_epoll_wait(bad[i], &event, 1, 0), -EBADF);
         assert_int_equal(rouse_sim_epoll_ctl(epoll, ROUSE_SIM_ADD, bad[i], 1, 0), -EBADF);
+        assert_int_equal(rouse_sim_epoll_ctl(bad[i], ROUSE_SIM_ADD, epoll, 1, 0), -EBADF);
     }
 }
 

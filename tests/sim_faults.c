@@ -33,6 +33,10 @@ static void nothing_goes_wrong_unasked(void **state)
     }
     assert_int_equal(rouse_sim_count(ROUSE_SIM_SLEPT), TIMES);
     assert_int_equal(rouse_sim_count(ROUSE_SIM_INTERRUPTED), 0);
+    rouse_sim_fail(&(struct rouse_sim_faults){.interrupts = 1000});
+    assert_int_equal(rouse_sim_sleep(1), -EINTR);
+    rouse_sim_fail(NULL);
+    CHECK_OK(NULL, rouse_sim_sleep(1));
 }
 
 static void counts_are_short(void **state)

@@ -44,6 +44,34 @@ static void each_task_has_a_number_and_the_first_is_main(void **state)
     sim_pass(0);
 }
 
+static void task_is_started_again_only_when_it_has_ended(void **state)
+{
+    (void)state;
+    static struct turner a;
+    static struct actor b;
+    rouse_fd pipe[2];
+    a = turner("a", 1);
+    CHECK_OK(NULL, rouse_sim_pipe(pipe));
+    CHECK_OK(NULL, rouse_sim_start(&a.task));
+    assert_int_equal(rouse_sim_start(&a.task), -EALREADY); /* ready */
+    sim_pass(0);
+    CHECK_JOURNAL("a");
+    a.turns = 1;
+    CHECK_OK(NULL, rouse_sim_start(&a.task));
+    actor_start(&b, 'b', actor_reads, pipe[0]);
+    CHECK_AWAKE("a");
+    assert_int_equal(rouse_sim_start(&b.task), -EALREADY); /* asleep */
+    a.turns = 1;
+    CHECK_OK(NULL, rouse_sim_start(&a.task));
+    rouse_sim_halt(); /* ends them where they are */
+    assert_int_equal(a.task.state, ROUSE_SIM_ENDED);
+    assert_int_equal(b.task.state, ROUSE_SIM_ENDED);
+    assert_null(b.task.link.next);
+    sim_reboot((struct rouse_sim_config){.seed = 1});
+    CHECK_OK(NULL, rouse_sim_start(&a.task));
+    sim_pass(0);
+}
+
 /* A wait that does not sleep lets those who are ready now have one turn each. */
 static void wait_with_no_time_lets_the_others_have_their_turn(void **state)
 {
@@ -241,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(tasks_take_turns_in_the_order_of_the_run_queue),
         CASE(each_task_has_a_number_and_the_first_is_main),
+        CASE(task_is_started_again_only_when_it_has_ended),
         CASE(wait_with_no_time_lets_the_others_have_their_turn),
         CASE(sleeping_task_is_data_in_a_queue),
         CASE(first_task_sleeps_in_its_call_while_others_run),

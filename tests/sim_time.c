@@ -176,6 +176,7 @@ static void event_needs_a_function(void **state)
     struct rouse_sim_event none = {.time = 0};
     assert_int_equal(rouse_sim_at(&none, 5), -EINVAL);
     assert_int_equal(rouse_sim_at(NULL, 5), -EINVAL);
+    rouse_sim_cancel(NULL);
 }
 
 /* ---- An interrupt is no task ---- */

@@ -55,7 +55,7 @@ int rouse_sim_at(struct rouse_sim_event *event, int64_t time)
 
 void rouse_sim_cancel(struct rouse_sim_event *event)
 {
-    uint32_t place = (uint32_t)event->reserved[PLACE];
+    uint32_t place = event != NULL ? (uint32_t)event->reserved[PLACE] : 0;
     if (place == 0)
         return;
     event->reserved[PLACE] = 0;

@@ -228,8 +228,10 @@ int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, ui
 {
     struct epoll *epoll = epoll_of(epoll_fd);
     struct sim_file *file = file_of(fd);
-    if (file == NULL || epoll == NULL || file == &epoll->file)
-        return file == NULL ? -EBADF : -EINVAL;
+    if (file == NULL || file_of(epoll_fd) == NULL)
+        return -EBADF;
+    if (epoll == NULL || file == &epoll->file)
+        return -EINVAL;
     machine_step(ROUSE_SIM_CALLED, epoll->file.id, 1);
     if (op != ROUSE_SIM_REMOVE)
         machine_step(ROUSE_SIM_COPIED_IN, 0, ROUSE_SIM_EVENT_SIZE);

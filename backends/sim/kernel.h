@@ -69,6 +69,7 @@
 #define task_wakes           rouse_sim_task_wakes
 #define task_woken           rouse_sim_task_woken
 #define task_yield           rouse_sim_task_yield
+#define tasks_end            rouse_sim_tasks_end
 #define walk_wakes           rouse_sim_walk_wakes
 
 /* The half of a hangup: the peer has stopped writing. Told as HANGUP to who asks for that. */
@@ -104,6 +105,9 @@ void queue_pass_on(struct sim_file *file);
 /* ---- Tasks: task.c ------------------------------------------------------------------------- */
 
 void task_ready(struct rouse_sim_task *task);
+
+/* All of them end where they are. */
+void tasks_end(void);
 
 /* Lets the others that are ready have their turn. */
 int task_yield(void);

@@ -100,8 +100,7 @@ void rouse_sim_halt(void)
 {
     if (machine == NULL)
         return;
-    while (!link_empty(&machine->sleeping))
-        task_ready(LINK_OWNER(machine->sleeping.next, struct rouse_sim_task, link));
+    tasks_end();
     for (uint32_t fd = 0; fd < machine->config.descriptors; fd++)
         rouse_sim_close((rouse_fd)fd);
     while (machine->ndue > 0)
@@ -115,8 +114,9 @@ void rouse_sim_halt(void)
 
 void rouse_sim_fail(const struct rouse_sim_faults *faults)
 {
+    static const struct rouse_sim_faults none;
     if (machine != NULL)
-        machine->config.faults = *faults;
+        machine->config.faults = faults != NULL ? *faults : none;
 }
 
 uint64_t rouse_sim_count(enum rouse_sim_what what)

@@ -40,6 +40,9 @@ int rouse_sim_start(struct rouse_sim_task *task)
 {
     if (machine == NULL || task == NULL || task->run == NULL)
         return -EINVAL;
+    if (task->id != 0 && task->state != ROUSE_SIM_ENDED)
+        return -EALREADY;
+    memset(task->reserved, 0, sizeof task->reserved);
     task->id = ++machine->tasks;
     enqueue(task);
     machine_step(ROUSE_SIM_READIED, task->id, 1);
@@ -169,6 +172,17 @@ int task_sleep_on(struct sim_file *file, bool exclusive)
     sleep->entry.exclusive = exclusive;
     queue_link(&sleep->entry, file);
     return task_sleep();
+}
+
+void tasks_end(void)
+{
+    while (!link_empty(&machine->sleeping))
+        task_ready(LINK_OWNER(machine->sleeping.next, struct rouse_sim_task, link));
+    while (!link_empty(&machine->ready)) {
+        struct rouse_sim_task *task = LINK_OWNER(machine->ready.next, struct rouse_sim_task, link);
+        link_remove(&task->link);
+        task->state = ROUSE_SIM_ENDED;
+    }
 }
 
 void rouse_sim_interrupt(struct rouse_sim_task *task)

@@ -91,35 +91,51 @@ static void fit(char answer[CELL], uint64_t few, uint64_t many)
         say(answer, slope == 1 && few <= FEW + 1 ? "N" : "more than N");
 }
 
-static void how_many_calls(struct subject *subject, char answer[CELL])
-{
-    int highest;
-    uint64_t few = work_of_a_wait(subject, FEW, &highest).system_calls;
-    fit(answer, few, work_of_a_wait(subject, MANY, &highest).system_calls);
-}
-
-static void how_many_handed_over(struct subject *subject, char answer[CELL])
+/* How one of the counts of a wait grows. A table that doubles has room for up to twice N. */
+static void grows(struct subject *subject, char answer[CELL],
+                  uint64_t (*count)(const struct rouse_work *work))
 {
     int low, high;
-    uint64_t few = work_of_a_wait(subject, FEW, &low).descriptors;
-    uint64_t many = work_of_a_wait(subject, MANY, &high).descriptors;
-    if (few == (uint64_t)low + 1 && many == (uint64_t)high + 1)
-        say(answer, "highest");
-    else
-        fit(answer, few, many);
-}
-
-static void how_many_looked_at(struct subject *subject, char answer[CELL])
-{
-    int low, high;
-    uint64_t few = work_of_a_wait(subject, FEW, &low).scanned;
-    uint64_t many = work_of_a_wait(subject, MANY, &high).scanned;
+    struct rouse_work work = work_of_a_wait(subject, FEW, &low);
+    uint64_t few = count(&work);
+    work = work_of_a_wait(subject, MANY, &high);
+    uint64_t many = count(&work);
     if (few == (uint64_t)low + 1 && many == (uint64_t)high + 1)
         say(answer, "highest");
     else if (many > MANY && many <= 2 * MANY && few >= FEW && few <= 2 * FEW)
         say(answer, "N");
     else
         fit(answer, few, many);
+}
+
+static uint64_t calls(const struct rouse_work *work)
+{
+    return work->system_calls;
+}
+
+static void how_many_calls(struct subject *subject, char answer[CELL])
+{
+    grows(subject, answer, calls);
+}
+
+static uint64_t handed_over(const struct rouse_work *work)
+{
+    return work->descriptors;
+}
+
+static void how_many_handed_over(struct subject *subject, char answer[CELL])
+{
+    grows(subject, answer, handed_over);
+}
+
+static uint64_t looked_at(const struct rouse_work *work)
+{
+    return work->scanned;
+}
+
+static void how_many_looked_at(struct subject *subject, char answer[CELL])
+{
+    grows(subject, answer, looked_at);
 }
 
 static void what_does_a_change_cost(struct subject *subject, char answer[CELL])

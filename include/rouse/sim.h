@@ -74,8 +74,8 @@ struct rouse_sim_step {
 struct rouse_sim_faults {
     uint16_t short_counts; /* a read or write moves less than it could; but what a pipe promises to
                               write whole is whole */
-    uint16_t interrupts;   /* a sleep ends with -EINTR */
-    uint16_t spurious;     /* a sleep ends for nothing */
+    uint16_t interrupts;   /* a sleep ends with -EINTR; at 1000 none lasts */
+    uint16_t spurious;     /* a sleep ends for nothing, alike */
     uint16_t no_memory;    /* a new file, or a registration, finds none: -ENOMEM */
     uint16_t late;         /* a packet takes ten times as long */
 };
@@ -98,10 +98,11 @@ struct rouse_sim_config {
 /* Boots the machine; NULL: as it is by default. Errors: -EBUSY (there is one), -EINVAL, -ENOMEM. */
 ROUSE_API int rouse_sim_boot(const struct rouse_sim_config *config);
 
-/* Everything is gone, open descriptors and tasks included. Loops on it are closed before. */
+/* Everything is gone, open descriptors and tasks included. Loops on it are closed before. For the
+ * first task, and not while it sleeps. */
 ROUSE_API void rouse_sim_halt(void);
 
-ROUSE_API void rouse_sim_fail(const struct rouse_sim_faults *faults); /* from now on */
+ROUSE_API void rouse_sim_fail(const struct rouse_sim_faults *faults); /* from now on; NULL: none */
 ROUSE_API uint64_t rouse_sim_count(enum rouse_sim_what what); /* how often so far; 0: no machine */
 ROUSE_API int64_t rouse_sim_now(void);                        /* ns since it was booted */
 
@@ -124,7 +125,8 @@ struct rouse_sim_task {
 };
 
 /* Starts a task, which is ready then. The struct is the caller's, zeroed but for name and run, and
- * stays until it has ended. */
+ * stays until it has ended, as it does when the machine is halted; then it may be started again.
+ * -EINVAL, -EALREADY. */
 ROUSE_API int rouse_sim_start(struct rouse_sim_task *task);
 
 /* Sleeps for so many nanoseconds; 0: until the others that are ready have had their turn. -EINTR;
@@ -136,7 +138,8 @@ ROUSE_API int rouse_sim_sleep(int64_t ns);
 ROUSE_API int rouse_sim_compute(int64_t ns);
 
 /* Interrupts the sleep of a task, the present or else the next one. NULL: of the first task; this
- * from any thread, and from signal handlers. */
+ * from any thread, and from signal handlers, for which a machine in which all sleep does not wait,
+ * however: see -EDEADLK. */
 ROUSE_API void rouse_sim_interrupt(struct rouse_sim_task *task);
 
 /* Has the machine call `fn` at a time: what a device does, or a script. It belongs to no task, and
