@@ -115,7 +115,7 @@ def of_target(name):
     os.environ.update(
         PATH=os.pathsep.join([str(folder), str(TARGETS / 'zig'), os.environ['PATH']]),
         ZIG_GLOBAL_CACHE_DIR=str(TARGETS / 'zig-cache'),
-        WINEPREFIX=str(TARGETS / name / 'wine'), WINEDEBUG='-all')
+        WINEPREFIX=str(TARGETS / name / 'wine'), WINEDEBUG='-all,err+virtual')
     if name.startswith('linux-'):
         return [PLAIN._replace(name=name, suites={'program'}, environment=SLOW,
                                kernel=TARGETS / name.replace('linux', 'kernel'),
@@ -196,7 +196,7 @@ def serving(build):
     """In the block Wine runs, with all that it has running beside programs, if the build needs it.
     Of itself it comes with a program and goes with the last: one that begins just then fails, and
     the output of the first has no end before that of the last."""
-    if build.wrapper != ['wine']:
+    if build.wrapper != ['wine-steady']:
         yield
         return
 

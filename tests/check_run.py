@@ -103,6 +103,19 @@ def what_a_case_prints_of_others_is_not_believed():
 
 
 @check.case
+def a_program_that_lists_no_cases_has_failed_and_it_is_said_how():
+    run.results, text = run.Results(), io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(text):
+        builds.FOLDER = pathlib.Path(folder)
+        (builds.FOLDER / 'plain').mkdir()
+        program = run.Program('p', 'poll', ['sh', '-c', 'echo why >&2; exit 3'], {}, 1, set(), [])
+        assert run.list_cases(program, builds.PLAIN) == []
+        assert run.results.finish() == 1
+    assert 'failed poll p/list' in text.getvalue(), text.getvalue()
+    assert 'why\n' in text.getvalue() and 'ended with status 3' in text.getvalue(), text.getvalue()
+
+
+@check.case
 def cases_of_the_contract_are_counted_for_each_backend():
     results, text = run.Results(), io.StringIO()
     for name, state in (('epoll contract_poll/a', 'passed'), ('epoll contract_wait/b', 'skipped'),
@@ -121,8 +134,9 @@ def cases_of_the_contract_are_counted_for_each_backend():
 def cross_files_say_what_runs_the_programs_of_a_target():
     wrappers = {build.name: build.wrapper for name in ('s390x', 'windows', 'musl', 'macos')
                 for build in builds.of_target(name)}
-    assert wrappers == {'s390x': ['qemu-s390x', '-L', '/usr/s390x-linux-gnu'], 'windows': ['wine'],
-                        'musl': [], 'macos-aarch64': None, 'macos-x86_64': None}, wrappers
+    assert wrappers == {'s390x': ['qemu-s390x', '-L', '/usr/s390x-linux-gnu'],
+                        'windows': ['wine-steady'], 'musl': [], 'macos-aarch64': None,
+                        'macos-x86_64': None}, wrappers
 
 
 @check.case

@@ -146,7 +146,8 @@ def list_cases(program, build):
                             env=environment_of(program, build, ROUSE_TEST_LIST='1'))
     if listed.returncode != 0 or not listed.stdout.split():
         results.add(display(program, 'list'), 'failed',
-                    f'it does not list its cases:\n{listed.stdout}{listed.stderr}', build)
+                    f'{listed.stdout}{listed.stderr}\n'
+                    f'asked for its cases, the program {ending(listed.returncode)}', build)
         return []
     return listed.stdout.split()
 
@@ -193,6 +194,13 @@ def reason_of(log):
     return reasons[-1] if reasons else 'no reason given'
 
 
+def ending(status):
+    """How a program ended, in words."""
+    if status < 0:
+        return f'was ended by {signal.Signals(-status).name}'
+    return f'ended with status {status}'
+
+
 def execute(program, build, cases):
     """Runs a program once; returns its output and how it ended, in words ('' if well)."""
     process = subprocess.Popen(command_of(program, build), stdin=subprocess.DEVNULL,
@@ -204,9 +212,7 @@ def execute(program, build, cases):
     alive.add(process)
     try:
         text, _ = process.communicate(timeout=program.timeout)
-        ended = f'ended with status {process.returncode}' if process.returncode != 0 else ''
-        if process.returncode < 0:
-            ended = f'was ended by {signal.Signals(-process.returncode).name}'
+        ended = ending(process.returncode) if process.returncode != 0 else ''
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         text, _ = process.communicate()
