@@ -153,7 +153,8 @@ RARE static int lost(struct rouse_loop *loop, int error)
 {
     loop->agenda |= AGENDA_REBUILD;
     return loop_fail(loop, -error, "wait in the backend", 0,
-                     "run the loop again: it then opens the backend anew");
+                     error == -EDEADLK ? "nothing is to come that could end the wait"
+                                       : "run the loop again: it then opens the backend anew");
 }
 
 /* One call of the backend. */

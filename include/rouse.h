@@ -134,7 +134,9 @@ ROUSE_API int rouse_close(struct rouse_loop *loop);
  * Turns the loop until nothing keeps it alive (returns 0) or rouse_stop() was called (returns 1).
  * What keeps it alive: started watchers and timers that are not unreferenced, tasks that wait,
  * and rouse_hold(). Errors: -EBUSY inside a callback of this loop, -EPERM, -ECHILD, or the error of
- * a backend that has become unusable; it may then be run again, which opens the backend anew.
+ * a backend that has become unusable; it may then be run again, which opens the backend anew. So
+ * it may after -EDEADLK, by which the machine of rouse/sim.h says that nothing is left that could
+ * end the wait.
  */
 ROUSE_API int rouse_run(struct rouse_loop *loop);
 

@@ -172,6 +172,37 @@ static void when_all_sleep_and_nothing_is_to_come_the_first_is_told(void **state
     CHECK_AWAKE("a");
 }
 
+static void is_closed(struct rouse_io *io, uint32_t ready)
+{
+    journal_write(ready == ROUSE_READ ? 'r' : '?');
+    rouse_io_close(io);
+}
+
+/* The loop says so in words, and runs again once there is something to come. */
+static void a_loop_that_nothing_can_wake_says_so(void **state)
+{
+    (void)state;
+    static const char *const backends[] = {"sim:select", "sim:poll", "sim:epoll"};
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        rouse_fd pipe[2];
+        struct rouse_io io;
+        struct rouse_loop *loop;
+        struct rouse_config config = {.size = sizeof config, .backend = backends[i]};
+        CHECK_OK(NULL, rouse_sim_pipe(pipe));
+        CHECK_OK(NULL, rouse_open(&loop, &config));
+        rouse_io_init(&io, is_closed);
+        CHECK_OK(loop, rouse_io_start(loop, &io, pipe[0], ROUSE_READ));
+        assert_int_equal(rouse_run(loop), -EDEADLK);
+        assert_non_null(strstr(rouse_error(loop), "nothing is to come that could end the wait"));
+        CHECK_JOURNAL("");
+        assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
+        CHECK_OK(loop, rouse_run(loop));
+        CHECK_JOURNAL("r");
+        CHECK_OK(loop, rouse_close(loop));
+        CHECK_OK(NULL, rouse_sim_close(pipe[1]));
+    }
+}
+
 /* ---- What only the first can ---- */
 
 static int64_t does_what_only_the_first_can(struct actor *self)
@@ -274,6 +305,7 @@ int main(void)
         CASE(sleeping_task_is_data_in_a_queue),
         CASE(first_task_sleeps_in_its_call_while_others_run),
         CASE(when_all_sleep_and_nothing_is_to_come_the_first_is_told),
+        CASE(a_loop_that_nothing_can_wake_says_so),
         CASE(others_are_refused_what_only_the_first_can),
         CASE(thread_for_each_of_a_hundred_connections),
     };

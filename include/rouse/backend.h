@@ -157,6 +157,7 @@ struct rouse_backend {
      *   what it wants again before the next wait. `ready` may be SPENT alone.
      * returns the number of events; 0 after a timeout or a signal; -errno only if the backend has
      *   become unusable, and what the kernel holds is then unknown: the loop closes and opens it.
+     *   -EDEADLK says that the wait could never end, as a kernel can know that is a model.
      */
     int (*poll)(void *state, const struct rouse_change *changes, int nchanges,
                 struct rouse_event *events, int nevents, int64_t timeout_ns);
