@@ -7,6 +7,7 @@ SPDX-License-Identifier: MIT
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -61,13 +62,45 @@ def the_counts_are_told_to_who_adds_them_up():
     assert told('must') == ('', 1)
 
 
-def on_a_terminal(answers, *options):
+@check.case
+def it_ends_with_who_adds_them_up():
+    reads, writes = os.pipe()
+    starts = 'import subprocess, sys; subprocess.run(sys.argv[1:])'
+    with subprocess.Popen([sys.executable, '-c', starts, KIT, 'last', '--tally', str(writes)],
+                          stdout=writes, pass_fds=[writes]) as starter, open(reads) as printed:
+        os.close(writes)
+        assert printed.readline().startswith('1. asleep: ')
+        starter.kill()
+        assert printed.read() == ''
+
+
+@check.case
+def what_cannot_be_written_is_a_failure():
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([KIT, 'guess'], stdout=full, stderr=subprocess.PIPE,
+                              encoding='utf-8')
+    assert done.returncode == 1, done
+    assert done.stderr == 'asleep: not all that it said was written: No space left on device\n'
+
+
+@check.case
+def where_nobody_listens_any_more_it_ends_silently():
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run([KIT, 'guess'], stdout=writes, stderr=subprocess.PIPE)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b''), done
+
+
+def on_a_terminal(answers, *options, **environment):
     """What a person sees who types these answers."""
+    environment = {'TERM': 'xterm', 'NO_COLOR': ''} | environment
     try:
         terminal, other = pty.openpty()
     except OSError as error:
         raise check.Skip(f'no terminal can be made here: {error}') from error
-    with subprocess.Popen([KIT, 'guess', *options], stdin=other, stdout=other) as process:
+    with subprocess.Popen([KIT, 'guess', *options], stdin=other, stdout=other,
+                          env=os.environ | environment) as process:
         os.close(other)
         os.write(terminal, answers.encode())
         text = b''
@@ -92,6 +125,15 @@ def on_a_terminal_it_asks_until_it_is_answered():
 
 
 @check.case
+def a_guess_is_one_letter_on_a_line():
+    text = on_a_terminal('xxxxxxxxxxxxxxxa\nb a\nc\n1\n \tB \n')
+    assert text.count('Your guess, a to b') == 5, text
+    assert text.count('That is not one letter from a to b.\n') == 4, text
+    assert '\nAs you guessed. That.\n' in text, text
+    assert '\nThat.\n' in on_a_terminal('\x04')
+
+
+@check.case
 def with_yes_or_elsewhere_it_asks_nothing():
     for text in on_a_terminal('', '--yes'), check.run(KIT, 'guess'):
         assert 'Which?' not in text and '\nThat.\n' in text, text
@@ -102,6 +144,26 @@ def with_yes_or_elsewhere_it_asks_nothing():
 def colours_are_for_terminals():
     assert '\033[1m' in on_a_terminal('', '--yes')
     assert '\033' not in check.run(KIT, 'guess')
+    assert '\033' not in on_a_terminal('', '--yes', NO_COLOR='1')
+    assert '\033' not in on_a_terminal('', '--yes', TERM='dumb')
+    assert 'Which?' in on_a_terminal('a\n', TERM='dumb')
+
+
+@check.case
+def only_the_option_says_which_backend():
+    default = check.run(KIT, 'open')
+    assert check.run(KIT, 'open', env=os.environ | {'ROUSE_BACKEND': 'nosuch'}) == default
+    assert 'backend                               poll\n' in check.run(KIT, 'open', '--backend',
+                                                                      'poll')
+
+
+@check.case
+def a_backend_that_is_none_is_answered_with_those_that_are():
+    for name in ('nosuch', 'kqueue'):
+        said = check.run(KIT, 'open', '--backend', name, status=2)
+        assert f' {name}: ' in said and ' there are ' in said and ' poll' in said, said
+        assert said.count('\n') == 1 and 'is missing' not in said, said
+    assert 'name of a backend' in check.run(KIT, 'open', '--backend', '', status=2)
 
 
 @check.case

@@ -36,6 +36,19 @@ static void guess(void)
     lesson_answer(number, 1, "That.");
 }
 
+static void open_loop(void)
+{
+    struct rouse_loop *loop = lesson_loop();
+    lesson_kernel();
+    lesson_show("backend", "%s", rouse_backend_name(loop));
+    lesson_ok(loop, rouse_close(loop));
+}
+
+static void last(void)
+{
+    lesson_sleep(10 * (int64_t)LESSON_SECOND);
+}
+
 static void must(void)
 {
     lesson_must(lesson_must(3, "three") - 3, "nothing");
@@ -138,8 +151,8 @@ int main(int argc, char **argv)
     const struct {
         const char *name;
         void (*part)(void);
-    } parts[] = {{"speak", speak}, {"guess", guess}, {"must", must},
-                 {"look", look},   {"cost", cost},   {"trace", trace}};
+    } parts[] = {{"speak", speak}, {"guess", guess}, {"open", open_loop}, {"last", last},
+                 {"must", must},   {"look", look},   {"cost", cost},      {"trace", trace}};
     lesson_begin(argc - 1, argv + 1, "asleep");
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (strcmp(argv[1], parts[i].name) == 0)

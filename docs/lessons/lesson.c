@@ -2,16 +2,20 @@
  * How a lesson speaks: titles, paragraphs, what was seen, what is claimed of it. See lesson.h.
  *
  * Everything goes to stdout line by line, so that a lesson may fork at any time; errors go to
- * stderr. Colours are for terminals only.
+ * stderr. Colours are for terminals only, and not for those who want none (https://no-color.org).
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lesson.h"
@@ -81,11 +85,18 @@ static void wrap(const char *text)
     }
 }
 
-void lesson_begin(int argc, char **argv, const char *name)
+/* Ends with run.py, which reads the counts, as the children of a lesson end with it. */
+static void end_with_reader(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (lesson = rows; strcmp(lesson->name, name) != 0;)
-        lesson++;
+    struct pollfd counts = {.fd = tally};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&counts, 1, 0) == 1 && (counts.revents & POLLERR) != 0)
+        exit(1); /* it has ended already */
+}
+
+/* Reads the options; whether one of them is --yes. */
+static bool parse(int argc, char **argv)
+{
     bool yes = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--yes") == 0)
@@ -99,10 +110,31 @@ void lesson_begin(int argc, char **argv, const char *name)
     }
     if (backend != NULL && !lesson->has_backend)
         stop(2, "it shows the same on every backend and takes no --backend");
+    if (backend != NULL && *backend == '\0')
+        stop(2, "--backend wants the name of a backend");
+    return yes;
+}
+
+static bool wants_colours(void)
+{
+    const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return (none == NULL || *none == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+void lesson_begin(int argc, char **argv, const char *name)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (lesson = rows; strcmp(lesson->name, name) != 0;)
+        lesson++;
+    bool yes = parse(argc, argv);
+    unsetenv("ROUSE_BACKEND"); /* only --backend says it, and only to lessons that take it */
     if (backend != NULL)
         rouse_close(lesson_loop());
-    colours = isatty(STDOUT_FILENO) == 1;
-    asks = !yes && colours && isatty(STDIN_FILENO) == 1;
+    if (tally >= 0)
+        end_with_reader();
+    bool on_terminal = isatty(STDOUT_FILENO) == 1;
+    colours = on_terminal && wants_colours();
+    asks = !yes && on_terminal && isatty(STDIN_FILENO) == 1;
     char title[2 * WIDTH];
     snprintf(title, sizeof title, "%d. %s: %s", (int)(lesson - rows) + 1, name, lesson->shows);
     coloured(bold, title);
@@ -123,6 +155,31 @@ void lesson_say(const char *format, ...)
     wrap(text);
 }
 
+enum { NO_ANSWER = -1, NOT_UNDERSTOOD = -2 };
+
+/* Reads a line, whatever its length: the number of the answer whose letter it is, spaces aside. */
+static int read_guess(int answers)
+{
+    char *line = NULL;
+    size_t size = 0, first = 0;
+    ssize_t got = getline(&line, &size, stdin);
+    size_t end = got > 0 ? (size_t)got : 0;
+    while (end > 0 && isspace((unsigned char)line[end - 1]))
+        end--;
+    while (first < end && isspace((unsigned char)line[first]))
+        first++;
+    int answer = NO_ANSWER;
+    if (first < end) {
+        answer = tolower((unsigned char)line[first]) - 'a';
+        if (end > first + 1 || answer < 0 || answer >= answers)
+            answer = NOT_UNDERSTOOD;
+    }
+    free(line);
+    if (got <= 0)
+        putchar('\n'); /* nobody has typed one */
+    return answer;
+}
+
 int lesson_guess(const char *question, ...)
 {
     if (!asks)
@@ -137,11 +194,10 @@ int lesson_guess(const char *question, ...)
     for (;;) {
         printf("Your guess, a to %c (or Enter): ", 'a' + answers - 1);
         fflush(stdout);
-        char line[16];
-        if (fgets(line, sizeof line, stdin) == NULL || line[0] == '\n')
-            return -1;
-        if (line[0] >= 'a' && line[0] < 'a' + answers && line[1] == '\n')
-            return line[0] - 'a';
+        int answer = read_guess(answers);
+        if (answer != NOT_UNDERSTOOD)
+            return answer;
+        printf("That is not one letter from a to %c.\n", 'a' + answers - 1);
     }
 }
 
@@ -240,12 +296,26 @@ void lesson_answer(int guess, int right, const char *format, ...)
     lesson_say("%s%s", verdict, text);
 }
 
+/* Not to have been heard is a failure, but not if whoever listened has gone: head, or a pager. */
+static void must_be_heard(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return;
+    if (errno == EPIPE) { /* a lesson may have it ignored */
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+    stop(1, "not all that it said was written: %s", strerror(errno != 0 ? errno : EIO));
+}
+
 int lesson_end(void)
 {
+    errno = 0;
     printf("\n%s: %d claims held, %d did not", lesson->name, held, broken);
     if (skipped > 0)
         printf(", %d could not be shown here", skipped);
     putchar('\n');
+    must_be_heard();
     if (tally >= 0)
         dprintf(tally, "%d %d %d\n", held, broken, skipped);
     return broken > 0;
@@ -265,14 +335,26 @@ int lesson_ok(struct rouse_loop *loop, int result)
     return result;
 }
 
+/* Leaves out what else is missing here: the reason of the one that was named stands before it. */
+static void shorten(char *why)
+{
+    char *missing = strstr(why, " is missing: ");
+    while (missing != NULL && missing > why && *missing != ';')
+        missing--;
+    if (missing != NULL && *missing == ';')
+        *missing = '\0';
+}
+
 struct rouse_loop *lesson_loop(void)
 {
     char why[512];
     struct rouse_config config = {
         .size = sizeof config, .backend = backend, .why = why, .why_size = sizeof why};
     struct rouse_loop *loop;
-    if (rouse_open(&loop, &config) != 0)
-        stop(2, "no loop: %s", why);
+    if (rouse_open(&loop, &config) != 0) {
+        shorten(why);
+        stop(2, "%s", why);
+    }
     return loop;
 }
 

@@ -39,7 +39,8 @@ enum { LESSON_MS = 1000000, LESSON_SECOND = 1000000000 }; /* in nanoseconds */
 /* ---- What it says ------------------------------------------------------------------------ */
 
 /* Reads the options (--yes, --backend B), ends with status 2 if they are wrong, and prints the
- * title of the lesson `name`, a row of the table in meson.build. The first thing in main(). */
+ * title of the lesson `name`, a row of the table in meson.build. From here on ROUSE_BACKEND is not
+ * set. The first thing in main(). */
 void lesson_begin(int argc, char **argv, const char *name);
 
 /* A paragraph, wrapped. One line break in `format` begins a new line; two, a new paragraph. */
@@ -87,7 +88,8 @@ void lesson_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void lesson_answer(int guess, int right, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Prints how many claims held. Returns the status for main() to return: 1 if one did not. */
+/* Prints how many claims held. Returns the status for main() to return: 1 if one did not. Ends the
+ * program if what it said could not be written. */
 int lesson_end(void);
 
 /* ---- What it needs to go on -------------------------------------------------------------- */

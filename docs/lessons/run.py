@@ -1,5 +1,7 @@
 """The second half of docs/lessons/run: lists the lessons, builds them, runs them, writes the pages.
 
+Usage: run.py list OPTIONS, and if that ends with 3, run.py run OPTIONS. The first needs nothing but
+Python: it refuses options that are wrong, and lists the lessons if none is to be run.
 Each is a program, which prints for itself and asks for guesses; its claims are added up here.
 
 SPDX-License-Identifier: MIT
@@ -11,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +24,8 @@ ROOT = pages.HERE.parent.parent
 BUILD = ROOT / 'build' / 'lessons'
 SETUP = ['--buildtype=debugoptimized', '-Ddefault_library=shared', '-Dtests=disabled',
          '-Dbench=disabled', '-Dlessons=enabled']
+STAMP = 'made-for.json'
+TO_RUN = 3  # what `list` ends with if there are lessons to run
 
 
 class Failure(RuntimeError):
@@ -42,17 +47,37 @@ class Parser(argparse.ArgumentParser):
 
 def parse():
     parser = Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument('name', nargs='?')
+    parser.add_argument('step', choices=['list', 'run'])
+    parser.add_argument('names', nargs='*')
     parser.add_argument('--all', action='store_true')
-    parser.add_argument('--backend')
+    parser.add_argument('--backend', nargs='?', const='')
     parser.add_argument('--write', action='store_true')
     parser.add_argument('--yes', action='store_true')
-    options = parser.parse_args()
-    if options.name and options.all:
-        parser.error(f"either '{options.name}' or --all")
-    if options.backend and (options.write or not (options.name or options.all)):
-        parser.error('--backend is for a lesson, or --all, and not for what is written')
+    options, rest = parser.parse_known_intermixed_args()
+    if rest:
+        parser.error(f"'{rest[0]}' is not understood")
+    options.name = options.names[0] if options.names else None
+    wrong = contradiction(options)
+    if wrong:
+        raise Failure(wrong, 2)
     return options
+
+
+def contradiction(options):
+    """Why these options are wrong together; None if they are not."""
+    if len(options.names) + options.all > 1:
+        return 'one lesson at a time, or --all for all of them'
+    if options.backend == '':
+        return '--backend wants the name of a backend after it'
+    if options.backend and options.write:
+        return '--write is without --backend: pages show what the default backend does'
+    if options.backend and not (options.name or options.all):
+        return f'--backend wants a lesson too, of {", ".join(with_backend())}, or --all'
+    return None
+
+
+def with_backend():
+    return [lesson.name for lesson in pages.lessons() if 'backend' in lesson.words]
 
 
 def choose(options):
@@ -65,8 +90,15 @@ def choose(options):
         names = ', '.join(lesson.name for lesson in found)
         raise Failure(f"no lesson '{options.name}': there are {names}", 2)
     if options.backend and 'backend' not in chosen[0].words:
-        raise Failure(f'{options.name} shows the same on every backend and takes no --backend', 2)
+        raise Failure(f'{options.name} shows the same on every backend and takes no --backend; '
+                      f'those that do: {", ".join(with_backend())}', 2)
     return chosen
+
+
+def show(chosen):
+    for lesson in chosen:
+        print(f'{lesson.number:2}. {lesson.name:20}{lesson.shows}')
+    print(f'\n--backend B is for {", ".join(with_backend())}; see --help')
 
 
 def quietly(*command):
@@ -82,6 +114,21 @@ def buildable(chosen):
     targets = json.loads(quietly('meson', 'introspect', '--targets', BUILD))
     names = {target['name'] for target in targets}
     return [lesson for lesson in chosen if lesson.name in names]
+
+
+def forget():
+    """Empties the build directory, but for the lock, if it was made for another tree, of which this
+    is a copy, or with other options."""
+    stamp = json.dumps([str(ROOT), SETUP, os.environ.get('CC'), os.environ.get('CFLAGS')])
+    file = BUILD / STAMP
+    if file.exists() and file.read_text(encoding='utf-8') == stamp:
+        return
+    for path in BUILD.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != 'lock':
+            path.unlink()
+    file.write_text(stamp, encoding='utf-8')
 
 
 def build(chosen):
@@ -103,14 +150,19 @@ def build(chosen):
 
 @contextlib.contextmanager
 def locked():
-    """In the block nobody else builds here."""
+    """In the block nobody else builds here, where there is nothing of another tree."""
     try:
         BUILD.mkdir(parents=True, exist_ok=True)
         lock = open(BUILD / 'lock', 'w', encoding='ascii')
-    except PermissionError as error:
-        raise Failure(f'you may not write to {BUILD}: copy the tree, and run that', 2) from error
-    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        forget()
+    except OSError as error:
+        for path in (BUILD.parent, BUILD):
+            if path.exists() and not path.is_dir():
+                raise Failure(f'{path} is not a directory: move it elsewhere', 2) from error
+        raise Failure(f'you may not write to {BUILD} ({error.strerror}): copy the tree, and run '
+                      'that', 2) from error
+    with lock:
         yield
 
 
@@ -136,6 +188,8 @@ def run(lesson, options):
         claims = told.read().split()
     if process.returncode == 2:
         sys.exit(2)  # it has said why
+    if process.returncode == -signal.SIGPIPE:
+        os.kill(os.getpid(), signal.SIGPIPE)  # nobody listens any more
     if not claims:
         ended = (f'ended with status {process.returncode}' if process.returncode >= 0 else
                  f'was ended by {signal.Signals(-process.returncode).name}')
@@ -166,11 +220,13 @@ def run_all(chosen, options):
 
 
 def main():
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     options = parse()
     chosen = choose(options)
-    if options.name is None and not options.all and not options.write:
-        for lesson in chosen:
-            print(f'{lesson.number:2}. {lesson.name:20}{lesson.shows}')
+    if options.step == 'list':
+        if options.name or options.all or options.write:
+            return TO_RUN
+        show(chosen)
         return 0
     with locked():
         chosen = build(chosen)
@@ -181,11 +237,20 @@ def main():
     return 1 if run(chosen[0], options)['broken'] else 0
 
 
-if __name__ == '__main__':
+def main_in_words():
+    """Returns what the command ends with."""
     try:
-        sys.exit(main())
+        status = main()
+        if sys.stdout:  # else it is closed
+            sys.stdout.flush()
+        return status
     except (RuntimeError, OSError) as error:
         say(error)
-        sys.exit(getattr(error, 'status', 1))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what could not be printed
+        return getattr(error, 'status', 1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main_in_words())
