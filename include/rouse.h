@@ -304,9 +304,10 @@ ROUSE_API int rouse_io_active(const struct rouse_io *io);
 
 /*
  * read(2), write(2) and accept(2) on a started watcher: retried after EINTR, as errors 0 or -errno,
- * and telling the loop what has been drained. On sockets they never block, whether or not the
- * descriptor is non-blocking, and rouse_write never raises SIGPIPE; on pipes and terminals, and on
- * Windows, use rouse_nonblock() first. rouse_read returns 0 at the end of a stream.
+ * and telling the loop what has been drained. To read and write sockets never blocks, whether or
+ * not the descriptor is non-blocking, and rouse_write never raises SIGPIPE there; on listeners,
+ * pipes and terminals, and on Windows, use rouse_nonblock() first: rouse_accept would wait for the
+ * next client. rouse_read returns 0 at the end of a stream.
  * Also: -EINVAL (not started), -EPERM, -ECHILD.
  */
 ROUSE_API ssize_t rouse_read(struct rouse_io *io, void *buffer, size_t size);

@@ -1,7 +1,8 @@
 """docs/examples/crowd.c: ten thousand simulated clients and a million timers, each through a day.
+And docs/examples/rehearsal.c, which tests the same server with two.
 
-Usage: check_crowd.py PROGRAM MODEL...; the models are the backends sim:NAME that are built. What
-the program prints is compared, and never how long it takes.
+Usage: check_crowd.py REHEARSAL CROWD MODEL...; the models are the backends sim:NAME that are built.
+What the programs print is compared, and never how long they take.
 
 SPDX-License-Identifier: MIT
 """
@@ -11,13 +12,13 @@ import sys
 
 import check
 
-PROGRAM, *MODELS = sys.argv[1:]
+REHEARSAL, CROWD, *MODELS = sys.argv[1:]
 DAY = 24 * 3600
 
 
 def crowd(*options, status=0):
     """What it prints; and what it writes to stderr, which is different each time."""
-    done = subprocess.run([*check.WRAPPER, PROGRAM, *map(str, options)], encoding='utf-8',
+    done = subprocess.run([*check.WRAPPER, CROWD, *map(str, options)], encoding='utf-8',
                           stdin=subprocess.DEVNULL, capture_output=True)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout, done.stderr
@@ -36,6 +37,11 @@ def check_conserved(rows):
     assert clients['connections'] == clients['accepted'], clients
     assert clients['connections'] > clients['closed after an hour'] > 0, clients
     assert clients['messages that came back'] > 20 * clients['how many'], clients
+
+
+@check.case
+def the_smallest_test_of_a_server_finds_it_well():
+    assert check.run(*check.WRAPPER, REHEARSAL) == 'two guests, and an hour\n'
 
 
 @check.case

@@ -12,8 +12,8 @@ static void one_machine_at_a_time(void **state)
     assert_int_equal(rouse_sim_boot(NULL), -EBUSY);
     rouse_sim_halt();
     assert_int_equal(rouse_sim_boot(NULL), 0);
-    rouse_sim_halt();
-    rouse_sim_halt();
+    assert_int_equal(rouse_sim_halt(), 0);
+    assert_int_equal(rouse_sim_halt(), 0);
 }
 
 static void config_that_makes_no_sense_is_refused(void **state)
@@ -127,9 +127,34 @@ static void halt_with_everything_open(void **state)
     CHECK_OK(NULL, rouse_sim_at(&event, rouse_sim_now() + 5));
     CHECK_JOURNAL("");
     assert_true(sim_memory.bytes > 0);
-    rouse_sim_halt();
+    assert_int_equal(rouse_sim_halt(), 8);
     assert_int_equal(sim_memory.bytes, 0);
     CHECK_JOURNAL("");
+}
+
+static void halt_now(struct rouse_sim_event *event)
+{
+    (void)event;
+    assert_int_equal(rouse_sim_halt(), -EPERM);
+    journal_write('e');
+}
+
+static int64_t halts(struct actor *self)
+{
+    (void)self;
+    return rouse_sim_halt();
+}
+
+static void halt_is_for_the_first_task(void **state)
+{
+    (void)state;
+    static struct actor a;
+    struct rouse_sim_event event = {.fn = halt_now};
+    CHECK_OK(NULL, rouse_sim_at(&event, 5));
+    actor_start(&a, 'a', halts, -1);
+    assert_int_equal(a.result, -EPERM);
+    sim_pass(5);
+    CHECK_JOURNAL("ae");
 }
 
 /* Set on one machine and due on none: a struct that is used again is not sought in the next one. */
@@ -171,6 +196,7 @@ int main(void)
         CASE(without_a_machine_every_call_says_so),
         CASE(loop_needs_a_machine),
         CASE(halt_with_everything_open),
+        CASE(halt_is_for_the_first_task),
         CASE(event_that_a_halt_has_overtaken_is_free_again),
         CASE(counts_begin_anew_with_each_machine),
     };

@@ -232,25 +232,31 @@ static void where_nobody_listens_a_connection_is_refused(void **state)
 static void full_queue_refuses(void **state)
 {
     (void)state;
-    rouse_fd clients[4];
-    for (int i = 0; i < 3; i++) {
+    rouse_fd clients[5];
+    for (int i = 0; i < 4; i++) {
         clients[i] = connect_to(listener);
         sim_pass(LATENCY);
     }
-    assert_int_equal(sim_look(listener).received, 2);
-    check_refused(clients[2]);
+    assert_int_equal(sim_look(listener).received, 3);
+    check_refused(clients[3]);
     OPENED(rouse_sim_accept(listener));
-    clients[3] = connect_to(listener);
+    clients[4] = connect_to(listener);
     sim_pass(LATENCY);
-    assert_int_equal(rouse_sim_error(clients[3]), 0);
-    assert_int_equal(sim_look(clients[3]).ready, ROUSE_WRITE);
+    assert_int_equal(rouse_sim_error(clients[4]), 0);
+    assert_int_equal(sim_look(clients[4]).ready, ROUSE_WRITE);
 }
 
-static void backlog_is_at_least_one(void **state)
+static void queue_holds_one_more_than_the_backlog(void **state)
 {
     (void)state;
-    assert_int_equal(rouse_sim_listen(0), -EINVAL);
     assert_int_equal(rouse_sim_listen(-1), -EINVAL);
+    for (uint32_t backlog = 0; backlog < 3; backlog++) {
+        listener = OPENED(rouse_sim_listen((int)backlog));
+        for (uint32_t i = 0; i < 5; i++)
+            connect_to(listener);
+        sim_pass(LATENCY);
+        assert_int_equal(sim_look(listener).received, backlog + 1);
+    }
 }
 
 static void only_listeners_accept(void **state)
@@ -259,8 +265,57 @@ static void only_listeners_accept(void **state)
     assert_int_equal(rouse_sim_accept(OPENED(rouse_sim_socket())), -EINVAL);
     assert_int_equal(rouse_sim_accept(OPENED(rouse_sim_epoll_create())), -EINVAL);
     char byte = 0;
-    assert_true(rouse_sim_read(listener, &byte, 1) < 0);
-    assert_true(rouse_sim_write(listener, &byte, 1) < 0);
+    assert_int_equal(rouse_sim_read(listener, &byte, 1), -ENOTCONN);
+    assert_int_equal(rouse_sim_write(listener, &byte, 1), -EPIPE);
+    assert_int_equal(rouse_sim_error(listener), 0);
+}
+
+/* The number is looked for first. */
+static void accept_without_a_number_is_refused_though_nobody_waits(void **state)
+{
+    (void)state;
+    sim_reboot((struct rouse_sim_config){.descriptors = 1});
+    listener = OPENED(rouse_sim_listen(1));
+    assert_int_equal(rouse_sim_accept(listener), -EMFILE);
+    CHECK_OK(NULL, rouse_sim_block(listener, false));
+    assert_int_equal(rouse_sim_accept(listener), -EMFILE);
+    assert_int_equal(sim_look(listener).references, 1);
+}
+
+static const struct rouse_sim_faults no_memory = {.no_memory = 1000};
+
+static void accept_that_finds_no_memory_leaves_the_client_where_it_is(void **state)
+{
+    (void)state;
+    rouse_fd client = connect_to(listener);
+    sim_pass(LATENCY);
+    rouse_sim_fail(&no_memory);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rouse_sim_accept(listener), -ENOMEM);
+    assert_int_equal(sim_look(listener).received, 1);
+    assert_int_equal(sim_look(listener).ready, ROUSE_READ);
+    rouse_sim_fail(NULL);
+    rouse_fd accepted = OPENED(rouse_sim_accept(listener));
+    assert_int_equal(rouse_sim_write(client, "ab", 2), 2);
+    sim_pass(LATENCY);
+    assert_int_equal(get(accepted), 2);
+    rouse_sim_fail(&no_memory);
+    assert_int_equal(rouse_sim_accept(listener), -ENOMEM); /* though nobody waits */
+}
+
+static void client_for_whom_there_is_no_memory_wakes_the_next_who_sleeps(void **state)
+{
+    (void)state;
+    static struct actor actors[2];
+    sim_reboot((struct rouse_sim_config){.latency = 0});
+    listener = OPENED(rouse_sim_listen(2));
+    for (int i = 0; i < 2; i++)
+        actor_start(&actors[i], (char)('a' + i), actor_accepts, listener);
+    connect_to(listener);
+    rouse_sim_fail(&no_memory);
+    CHECK_AWAKE("ab");
+    assert_int_equal(actors[0].result, -ENOMEM);
+    assert_int_equal(sim_look(listener).received, 1);
 }
 
 /* ---- Closed meanwhile ---- */
@@ -285,6 +340,143 @@ static void listener_that_has_closed_refuses_all_who_are_on_their_way(void **sta
     sim_pass(LATENCY);
     for (int i = 0; i < 2; i++)
         check_refused(clients[i]);
+}
+
+/* What is on its way to it does not keep it open. */
+static void listener_closes_at_once_whoever_is_on_his_way(void **state)
+{
+    (void)state;
+    struct rouse_event event;
+    rouse_fd epoll = OPENED(rouse_sim_epoll_create());
+    CHECK_OK(NULL, rouse_sim_epoll_ctl(epoll, ROUSE_SIM_ADD, listener, ROUSE_READ, 0));
+    rouse_fd clients[2];
+    clients[0] = connect_to(listener);
+    sim_pass(LATENCY);
+    clients[1] = connect_to(listener);
+    assert_int_equal(sim_look(listener).references, 1);
+    assert_int_equal(rouse_sim_listed(epoll, 0), listener);
+    CHECK_OK(NULL, rouse_sim_close(listener));
+    assert_int_equal(get(clients[0]), -ECONNRESET);
+    assert_int_equal(rouse_sim_watched(epoll, 0), -ENOENT);
+    assert_int_equal(rouse_sim_epoll_wait(epoll, &event, 1, 0), 0);
+    OPENED(rouse_sim_socket()); /* for which what nobody needs any more is freed */
+    sim_pass(LATENCY);
+    check_refused(clients[1]);
+}
+
+static void socket_closes_at_once_whoever_asks_it_for_a_connection(void **state)
+{
+    (void)state;
+    rouse_fd ends[2];
+    open_ends(ends);
+    rouse_fd client = connect_to(ends[1]);
+    sim_pass(LATENCY / 2);
+    CHECK_OK(NULL, rouse_sim_close(ends[1]));
+    CHECK_OK(NULL, rouse_sim_close(ends[0]));
+    sim_pass(LATENCY / 2);
+    check_refused(client);
+    open_ends(ends);
+    client = connect_to(ends[1]);
+    CHECK_OK(NULL, rouse_sim_close(ends[1]));
+    sim_pass(LATENCY);
+    assert_int_equal(get(ends[0]), 0);
+    check_refused(client);
+}
+
+static void connection_that_is_over_stays_for_who_asks_it(void **state)
+{
+    (void)state;
+    rouse_fd ends[2];
+    open_ends(ends);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(NULL, rouse_sim_shut(ends[i], ROUSE_WRITE));
+    sim_pass(LATENCY);
+    rouse_fd client = connect_to(ends[1]);
+    CHECK_OK(NULL, rouse_sim_close(ends[1]));
+    CHECK_OK(NULL, rouse_sim_close(ends[0]));
+    OPENED(rouse_sim_socket()); /* for which what nobody needs any more is freed */
+    sim_pass(LATENCY);
+    check_refused(client);
+}
+
+static void ask_and_close_all(void)
+{
+    rouse_fd ends[2];
+    listener = OPENED(rouse_sim_listen(2));
+    CHECK_OK(NULL, rouse_sim_block(listener, false));
+    open_ends(ends);
+    rouse_fd clients[2] = {connect_to(listener), connect_to(ends[1])};
+    CHECK_OK(NULL, rouse_sim_close(ends[1]));
+    CHECK_OK(NULL, rouse_sim_close(ends[0]));
+    CHECK_OK(NULL, rouse_sim_close(listener));
+    CHECK_OK(NULL, rouse_sim_close(clients[0]));
+    sim_pass(3 * LATENCY);
+    check_refused(clients[1]);
+    CHECK_OK(NULL, rouse_sim_close(clients[1]));
+}
+
+static void what_was_closed_is_freed_when_the_last_who_asks_has_come(void **state)
+{
+    (void)state;
+    ask_and_close_all();
+    int64_t bytes = sim_memory.bytes;
+    for (int i = 0; i < 100; i++)
+        ask_and_close_all();
+    assert_int_equal(sim_memory.bytes, bytes);
+}
+
+/* All that travels arrives at the end of time at the latest. */
+static void latency_may_be_as_long_as_there_is_time(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        sim_reboot((struct rouse_sim_config){.latency = i == 0   ? INT64_MAX - 5
+                                                        : i == 1 ? INT64_MAX / 9
+                                                                 : INT64_MAX,
+                                             .faults = {.late = i == 0 ? 0 : 1000}});
+        listener = OPENED(rouse_sim_listen(1));
+        sim_pass(10);
+        rouse_fd client = connect_to(listener);
+        sim_pass(INT64_MAX - 11);
+        assert_int_equal(sim_look(client).ready, 0);
+        sim_pass(1);
+        assert_int_equal(rouse_sim_now(), INT64_MAX);
+        assert_int_equal(sim_look(client).ready, ROUSE_WRITE);
+    }
+}
+
+static void listener_that_is_shut_listens_no_more(void **state)
+{
+    (void)state;
+    rouse_fd waits = connect_to(listener);
+    sim_pass(LATENCY);
+    rouse_fd comes = connect_to(listener);
+    CHECK_OK(NULL, rouse_sim_shut(listener, ROUSE_WRITE)); /* which changes nothing */
+    assert_int_equal(sim_look(listener).ready, ROUSE_READ);
+    CHECK_OK(NULL, rouse_sim_shut(listener, ROUSE_READ));
+    assert_int_equal(sim_look(listener).ready, ROUSE_WRITE | ROUSE_HANGUP);
+    assert_int_equal(sim_look(listener).received, 0);
+    assert_int_equal(get(waits), -ECONNRESET);
+    sim_pass(LATENCY);
+    check_refused(comes);
+    assert_int_equal(rouse_sim_accept(listener), -EINVAL);
+    assert_int_equal(get(listener), -ENOTCONN);
+    assert_int_equal(rouse_sim_write(listener, "x", 1), -EPIPE);
+    assert_int_equal(rouse_sim_shut(listener, ROUSE_READ), -ENOTCONN);
+    assert_int_equal(rouse_sim_error(listener), 0);
+}
+
+static void listener_shut_under_tasks_that_accept(void **state)
+{
+    (void)state;
+    static struct actor actors[3];
+    CHECK_OK(NULL, rouse_sim_block(listener, true));
+    for (int i = 0; i < 3; i++)
+        actor_start(&actors[i], (char)('a' + i), actor_accepts, listener);
+    CHECK_OK(NULL, rouse_sim_shut(listener, ROUSE_READ));
+    CHECK_AWAKE("abc");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(actors[i].result, -EINVAL);
 }
 
 static void duplicate_of_a_listener_listens_on(void **state)
@@ -373,10 +565,20 @@ int main(void)
         TIMED(both_may_be_closed_while_packets_fly),
         TIMED(where_nobody_listens_a_connection_is_refused),
         TIMED(full_queue_refuses),
-        TIMED(backlog_is_at_least_one),
+        TIMED(queue_holds_one_more_than_the_backlog),
         TIMED(only_listeners_accept),
+        TIMED(accept_without_a_number_is_refused_though_nobody_waits),
+        TIMED(accept_that_finds_no_memory_leaves_the_client_where_it_is),
+        TIMED(client_for_whom_there_is_no_memory_wakes_the_next_who_sleeps),
         TIMED(listener_that_closes_resets_who_waits),
         TIMED(listener_that_has_closed_refuses_all_who_are_on_their_way),
+        TIMED(listener_closes_at_once_whoever_is_on_his_way),
+        TIMED(socket_closes_at_once_whoever_asks_it_for_a_connection),
+        TIMED(connection_that_is_over_stays_for_who_asks_it),
+        TIMED(what_was_closed_is_freed_when_the_last_who_asks_has_come),
+        TIMED(latency_may_be_as_long_as_there_is_time),
+        TIMED(listener_that_is_shut_listens_no_more),
+        TIMED(listener_shut_under_tasks_that_accept),
         TIMED(duplicate_of_a_listener_listens_on),
         TIMED(client_that_closes_on_its_way_is_not_seen),
         TIMED(client_that_closes_in_the_queue_is_accepted_and_has_ended),

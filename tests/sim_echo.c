@@ -198,7 +198,7 @@ static void take_in(struct rouse_io *io, uint32_t ready)
         rouse_io_init(&one->io, serve);
         CHECK_OK(io->loop, rouse_io_start(io->loop, &one->io, fd, ROUSE_READ | edge));
     }
-    assert_int_equal(error, -EAGAIN);
+    assert_true(error == -EAGAIN || error == -ENOMEM); /* then it is called again */
 }
 
 void sim_echo_run(const struct sim_echo *echo)

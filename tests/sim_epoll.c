@@ -18,6 +18,10 @@ static void each_operation_says_what_is_wrong(void **state)
     assert_int_equal(take_out(pipe[0]), -ENOENT);
     CHECK_OK(NULL, add_to(epoll, pipe[0], ROUSE_READ));
     assert_int_equal(add_to(epoll, pipe[0], ROUSE_READ), -EEXIST);
+    for (rouse_fd fd = pipe[0]; fd <= pipe[1]; fd++) /* one of which is watched */
+        assert_int_equal(rouse_sim_epoll_ctl(epoll, (enum rouse_sim_op)3, fd, ROUSE_WRITE, 0),
+                         -EINVAL);
+    CHECK_READY(0);
     assert_int_equal(add_to(epoll, epoll, ROUSE_READ), -EINVAL);
     assert_int_equal(add_to(pipe[0], pipe[1], ROUSE_READ), -EINVAL);
     assert_int_equal(rouse_sim_epoll_wait(pipe[0], &event, 1, 0), -EINVAL);

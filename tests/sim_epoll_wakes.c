@@ -117,8 +117,12 @@ static void exclusive_is_for_good_and_for_plain_watches(void **state)
     rouse_fd pipe[2];
     sim_pipe(pipe);
     rouse_fd other = OPENED(rouse_sim_epoll_create());
-    assert_int_equal(add_to(epoll, pipe[0], EXCLUSIVE | ROUSE_ONESHOT), -EINVAL);
+    const uint32_t too_much[] = {ROUSE_ONESHOT, ROUSE_HANGUP, ROUSE_PRIORITY};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(add_to(epoll, pipe[0], EXCLUSIVE | too_much[i]), -EINVAL);
+    assert_int_equal(change(pipe[0], EXCLUSIVE), -EINVAL); /* and not -ENOENT */
     assert_int_equal(add_to(epoll, other, EXCLUSIVE), -EINVAL);
+    CHECK_OK(NULL, add_to(epoll, pipe[1], EXCLUSIVE | ROUSE_WRITE));
     CHECK_OK(NULL, add_to(epoll, pipe[0], EXCLUSIVE | ROUSE_EDGE));
     CHECK_OK(NULL, add_to(other, pipe[0], ROUSE_READ));
     for (int i = 0; i < 2; i++) {

@@ -128,6 +128,7 @@ static void sleeps_are_interrupted(void **state)
     }
     CHECK_RATE(interrupts, 300);
     assert_int_equal(rouse_sim_count(ROUSE_SIM_INTERRUPTED), interrupts);
+    assert_int_equal(rouse_sim_count(ROUSE_SIM_FAULTED), interrupts);
 }
 
 static int64_t rests_often(struct actor *self)
@@ -175,7 +176,7 @@ static void sleeps_end_for_nothing(void **state)
         assert_int_equal(rouse_sim_now() - before, 10);
     }
     int more = (int)rouse_sim_count(ROUSE_SIM_SLEPT) - TIMES;
-    CHECK_RATE(more, 667); /* 0.4 / (1 - 0.4) */
+    CHECK_RATE(more, 400); /* once in each, as no time passes between two */
     static struct actor a;
     for (int i = 0; i < 100; i++) {
         actor_start(&a, 'a', actor_reads, pipe[0]);
@@ -184,6 +185,28 @@ static void sleeps_end_for_nothing(void **state)
         CHECK_AWAKE("a");
         assert_int_equal(a.result, 1);
     }
+}
+
+static int rests_and_looks(struct rouse_sim_task *task)
+{
+    (void)task;
+    if (rouse_sim_sleep(10) == -ROUSE_SIM_ASLEEP)
+        return 1;
+    journal_write(rouse_sim_now() == 10 ? 'a' : '?');
+    return 0;
+}
+
+/* Nor does one who is always woken for nothing sleep longer, or for ever. */
+static void sleep_that_ends_for_nothing_is_no_longer(void **state)
+{
+    (void)state;
+    struct rouse_sim_task task = {.run = rests_and_looks};
+    spoil((struct rouse_sim_faults){.spurious = 1000});
+    CHECK_OK(NULL, rouse_sim_start(&task));
+    CHECK_OK(NULL, rouse_sim_sleep(7));
+    assert_int_equal(rouse_sim_now(), 7);
+    sim_pass(10);
+    CHECK_JOURNAL("a");
 }
 
 static void there_is_no_memory(void **state)
@@ -237,6 +260,40 @@ static void packets_are_late(void **state)
     CHECK_RATE(late, 250);
 }
 
+static uint64_t told; /* a bit for each kind of fault */
+
+static void note_fault(void *context, const struct rouse_sim_step *step)
+{
+    (void)context;
+    if (step->what == ROUSE_SIM_FAULTED)
+        told |= UINT64_C(1) << step->amount;
+}
+
+/* So that a trace says why a run with this seed fails. */
+static void each_fault_is_a_step(void **state)
+{
+    (void)state;
+    static const struct rouse_sim_faults faults[] = {
+        [ROUSE_SIM_SHORT_COUNT] = {.short_counts = 1000},
+        [ROUSE_SIM_INTERRUPT] = {.interrupts = 1000},
+        [ROUSE_SIM_SPURIOUS] = {.spurious = 1000},
+        [ROUSE_SIM_NO_MEMORY] = {.no_memory = 1000},
+        [ROUSE_SIM_LATE] = {.late = 1000},
+    };
+    for (unsigned fault = 0; fault < sizeof faults / sizeof faults[0]; fault++) {
+        char bytes[2] = "";
+        rouse_fd ends[2];
+        sim_reboot((struct rouse_sim_config){.latency = 10, .trace = note_fault});
+        sim_connect(ends);
+        told = 0;
+        spoil(faults[fault]);
+        assert_true(rouse_sim_write(ends[0], bytes, 2) > 0);
+        assert_int_equal(rouse_sim_sleep(1000), fault == ROUSE_SIM_INTERRUPT ? -EINTR : 0);
+        assert_int_equal(rouse_sim_socket() < 0, fault == ROUSE_SIM_NO_MEMORY);
+        assert_int_equal(told, 1 << fault);
+    }
+}
+
 static void echo_lives_through_all_of_them(void **state)
 {
     (void)state;
@@ -269,8 +326,10 @@ int main(void)
         CASE(sleeps_are_interrupted),
         CASE(sleeps_of_tasks_are_interrupted),
         CASE(sleeps_end_for_nothing),
+        CASE(sleep_that_ends_for_nothing_is_no_longer),
         CASE(there_is_no_memory),
         CASE(packets_are_late),
+        CASE(each_fault_is_a_step),
         CASE(echo_lives_through_all_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,57 @@ static void interrupt_comes_once(void **state)
     assert_int_equal(rouse_sim_count(ROUSE_SIM_INTERRUPTED), 3);
 }
 
+/* What one does that was interrupted in a sleep, instead of calling again. */
+enum { ENDS, YIELDS, READS };
+
+struct idler {
+    struct rouse_sim_task task;
+    int then;
+    rouse_fd fd;
+    int turn;
+};
+
+static int idle(struct rouse_sim_task *task)
+{
+    struct idler *self = (struct idler *)(void *)task;
+    char byte;
+    switch (self->turn++) {
+    case 0:
+        assert_int_equal(rouse_sim_sleep(100), -ROUSE_SIM_ASLEEP);
+        return 1;
+    case 1:
+        if (self->then == READS)
+            assert_int_equal(rouse_sim_read(self->fd, &byte, 1), -EINTR);
+        return self->then != ENDS;
+    default:
+        if (rouse_sim_sleep(1000) == -ROUSE_SIM_ASLEEP)
+            return 1;
+        journal_write('i');
+        return 0;
+    }
+}
+
+static void sleep_that_is_given_up_is_forgotten(void **state)
+{
+    (void)state;
+    rouse_fd pipe[2];
+    CHECK_OK(NULL, rouse_sim_pipe(pipe));
+    for (int then = ENDS; then <= READS; then++) {
+        struct idler *idler = calloc(1, sizeof *idler);
+        assert_non_null(idler);
+        *idler = (struct idler){.task = {.run = idle}, .then = then, .fd = pipe[0]};
+        CHECK_OK(NULL, rouse_sim_start(&idler->task));
+        sim_pass(0);
+        rouse_sim_interrupt(&idler->task);
+        sim_pass(999);
+        CHECK_JOURNAL("");
+        sim_pass(1);
+        CHECK_JOURNAL(then == ENDS ? "" : "i");
+        assert_int_equal(idler->task.state, ROUSE_SIM_ENDED);
+        free(idler);
+    }
+}
+
 static int64_t reads_often(struct actor *self)
 {
     for (;;) {
@@ -156,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(interrupt_ends_every_kind_of_sleep_of_a_task),
         CASE(interrupt_comes_once),
+        CASE(sleep_that_is_given_up_is_forgotten),
         CASE(interrupt_waits_for_a_sleep),
         CASE(interrupt_behind_a_wake_takes_nothing_away),
         CASE(interrupt_ends_every_kind_of_sleep_of_the_first),

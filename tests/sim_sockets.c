@@ -219,6 +219,56 @@ static void unread_bytes_at_a_close_reset_the_peer(void **state)
     }
 }
 
+/* What it had before it reads first, as it does the error. */
+static void bytes_for_one_that_was_shut_both_ways_reset_it(void **state)
+{
+    (void)state;
+    for (int both = 0; both < 3; both++) {
+        rouse_fd ends[2];
+        open_ends(false, 0, ends);
+        assert_int_equal(put(ends[0], 3), 3);
+        CHECK_OK(NULL, rouse_sim_shut(ends[1], both == 0   ? ROUSE_READ | ROUSE_WRITE
+                                               : both == 1 ? ROUSE_READ
+                                                           : ROUSE_WRITE));
+        if (both > 0)
+            CHECK_OK(NULL, rouse_sim_shut(ends[1], both == 1 ? ROUSE_WRITE : ROUSE_READ));
+        assert_int_equal(put(ends[0], 2), 2);
+        assert_int_equal(sim_look(ends[0]).ready, READY);
+        assert_int_equal(sim_look(ends[1]).ready, READY);
+        assert_int_equal(get(ends[1], 9), 3);
+        assert_int_equal(get(ends[1], 9), -ECONNRESET);
+        assert_int_equal(get(ends[1], 9), 0);
+        assert_int_equal(put(ends[0], 1), -EPIPE);
+        assert_int_equal(get(ends[0], 9), 0);
+        assert_int_equal(rouse_sim_shut(ends[1], ROUSE_WRITE), -ENOTCONN);
+    }
+}
+
+static void end_for_one_that_was_shut_both_ways_is_no_error(void **state)
+{
+    (void)state;
+    rouse_fd ends[2];
+    open_ends(false, 0, ends);
+    CHECK_OK(NULL, rouse_sim_shut(ends[1], ROUSE_READ | ROUSE_WRITE));
+    CHECK_OK(NULL, rouse_sim_shut(ends[0], ROUSE_WRITE));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sim_look(ends[i]).ready, READY & ~ROUSE_ERROR);
+        assert_int_equal(rouse_sim_shut(ends[i], ROUSE_WRITE), -ENOTCONN); /* all has been said */
+    }
+}
+
+static void one_that_reads_no_more_can_be_written_to(void **state)
+{
+    (void)state;
+    rouse_fd ends[2];
+    open_ends(false, 0, ends);
+    CHECK_OK(NULL, rouse_sim_shut(ends[1], ROUSE_READ));
+    assert_int_equal(put(ends[0], 2), 2);
+    assert_int_equal(sim_look(ends[0]).ready, ROUSE_WRITE);
+    assert_int_equal(get(ends[1], 9), 2);
+    assert_int_equal(get(ends[1], 9), 0);
+}
+
 static void reset_is_an_error_that_is_told_once(void **state)
 {
     (void)state;
@@ -349,6 +399,9 @@ int main(void)
         CASE(write_to_one_that_was_closed_is_answered_by_a_reset),
         CASE(write_to_one_of_a_pair_that_was_closed_is_refused),
         CASE(unread_bytes_at_a_close_reset_the_peer),
+        CASE(bytes_for_one_that_was_shut_both_ways_reset_it),
+        CASE(end_for_one_that_was_shut_both_ways_is_no_error),
+        CASE(one_that_reads_no_more_can_be_written_to),
         CASE(reset_is_an_error_that_is_told_once),
         CASE(one_that_is_not_connected_moves_nothing),
         CASE(all_who_read_are_woken_the_last_comer_first),

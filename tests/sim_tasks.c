@@ -136,6 +136,42 @@ static void first_task_sleeps_in_its_call_while_others_run(void **state)
     assert_int_equal(rouse_sim_count(ROUSE_SIM_SLEPT), 1);
 }
 
+static rouse_fd sleepers[2]; /* a listener, and an epoll */
+
+/* Goes on when it should have returned. */
+static int64_t reads_and_goes_on(struct actor *self)
+{
+    char byte;
+    int64_t n = actor_reads(self);
+    if (n != -ROUSE_SIM_ASLEEP)
+        return n;
+    assert_int_equal(rouse_sim_read(self->fd, &byte, 1), -EALREADY);
+    assert_int_equal(rouse_sim_accept(sleepers[0]), -EALREADY);
+    assert_int_equal(rouse_sim_epoll_wait(sleepers[1], &self->event, 1, -1), -EALREADY);
+    assert_int_equal(rouse_sim_sleep(5), -EALREADY);
+    return n;
+}
+
+static void task_that_sleeps_is_put_to_sleep_once(void **state)
+{
+    (void)state;
+    static struct actor a;
+    struct rouse_sim_waiter waiter;
+    rouse_fd pipe[2];
+    CHECK_OK(NULL, rouse_sim_pipe(pipe));
+    sleepers[0] = OPENED(rouse_sim_listen(1));
+    sleepers[1] = OPENED(rouse_sim_epoll_create());
+    actor_start(&a, 'a', reads_and_goes_on, pipe[0]);
+    assert_int_equal(rouse_sim_waiter_at(pipe[0], 1, &waiter), -ENOENT);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(rouse_sim_waiter_at(sleepers[i], 0, &waiter), -ENOENT);
+    sim_pass(10);
+    CHECK_JOURNAL("");
+    assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
+    CHECK_AWAKE("a");
+    assert_int_equal(a.result, 1);
+}
+
 /* ---- Deadlock ---- */
 
 static void when_all_sleep_and_nothing_is_to_come_the_first_is_told(void **state)
@@ -170,37 +206,6 @@ static void when_all_sleep_and_nothing_is_to_come_the_first_is_told(void **state
     assert_int_equal(rouse_sim_now(), 0);
     assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
     CHECK_AWAKE("a");
-}
-
-static void is_closed(struct rouse_io *io, uint32_t ready)
-{
-    journal_write(ready == ROUSE_READ ? 'r' : '?');
-    rouse_io_close(io);
-}
-
-/* The loop says so in words, and runs again once there is something to come. */
-static void a_loop_that_nothing_can_wake_says_so(void **state)
-{
-    (void)state;
-    static const char *const backends[] = {"sim:select", "sim:poll", "sim:epoll"};
-    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-        rouse_fd pipe[2];
-        struct rouse_io io;
-        struct rouse_loop *loop;
-        struct rouse_config config = {.size = sizeof config, .backend = backends[i]};
-        CHECK_OK(NULL, rouse_sim_pipe(pipe));
-        CHECK_OK(NULL, rouse_open(&loop, &config));
-        rouse_io_init(&io, is_closed);
-        CHECK_OK(loop, rouse_io_start(loop, &io, pipe[0], ROUSE_READ));
-        assert_int_equal(rouse_run(loop), -EDEADLK);
-        assert_non_null(strstr(rouse_error(loop), "nothing is to come that could end the wait"));
-        CHECK_JOURNAL("");
-        assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
-        CHECK_OK(loop, rouse_run(loop));
-        CHECK_JOURNAL("r");
-        CHECK_OK(loop, rouse_close(loop));
-        CHECK_OK(NULL, rouse_sim_close(pipe[1]));
-    }
 }
 
 /* ---- What only the first can ---- */
@@ -305,7 +310,7 @@ int main(void)
         CASE(sleeping_task_is_data_in_a_queue),
         CASE(first_task_sleeps_in_its_call_while_others_run),
         CASE(when_all_sleep_and_nothing_is_to_come_the_first_is_told),
-        CASE(a_loop_that_nothing_can_wake_says_so),
+        CASE(task_that_sleeps_is_put_to_sleep_once),
         CASE(others_are_refused_what_only_the_first_can),
         CASE(thread_for_each_of_a_hundred_connections),
     };

@@ -24,6 +24,25 @@ static void write_late(struct rouse_sim_event *event)
     assert_int_equal(rouse_sim_write(late_fd, "x", 1), 1);
 }
 
+static uint64_t copied_in, copied_out;
+
+static void note_copy(void *context, const struct rouse_sim_step *step)
+{
+    (void)context;
+    if (step->what == ROUSE_SIM_COPIED_IN)
+        copied_in += step->amount;
+    if (step->what == ROUSE_SIM_COPIED_OUT)
+        copied_out += step->amount;
+}
+
+/* So many bytes, since it was asked the last time. */
+#define CHECK_COPIED(bytes_in, bytes_out)                                                          \
+    do {                                                                                           \
+        assert_int_equal(copied_in, bytes_in);                                                     \
+        assert_int_equal(copied_out, bytes_out);                                                   \
+        copied_in = copied_out = 0;                                                                \
+    } while (0)
+
 /* ---- poll ---- */
 
 static void poll_answers_in_the_array(void **state)
@@ -98,6 +117,40 @@ static void poll_costs_by_what_is_asked_for(void **state)
     assert_int_equal(rouse_sim_count(ROUSE_SIM_LINKED), MANY + 101);
     for (int i = 0; i < MANY; i++)
         assert_int_equal(sim_look(pipes[i][0]).references, 1);
+}
+
+/* Who asks sees in the array that there is nothing, whatever was there before. */
+static void poll_copies_out_also_that_there_is_nothing(void **state)
+{
+    (void)state;
+    rouse_fd pipe[2];
+    copied_in = copied_out = 0;
+    sim_reboot((struct rouse_sim_config){.trace = note_copy});
+    sim_pipe(pipe);
+    struct rouse_sim_pollfd entries[3];
+    for (int call = 0; call < 3; call++) { /* at once, when its time is over, and by a signal */
+        for (int i = 0; i < 3; i++)
+            entries[i] = (struct rouse_sim_pollfd){.fd = pipe[0], .want = ROUSE_READ, .ready = 77};
+        if (call == 2)
+            rouse_sim_interrupt(NULL);
+        assert_int_equal(rouse_sim_poll(entries, 3, call * 500), call == 2 ? -EINTR : 0);
+        CHECK_COPIED(3 * ROUSE_SIM_ENTRY_SIZE, 3 * 2);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(entries[i].ready, 0);
+    }
+}
+
+static void poll_takes_as_many_entries_as_there_may_be_descriptors(void **state)
+{
+    (void)state;
+    struct rouse_sim_pollfd entries[5];
+    sim_reboot((struct rouse_sim_config){.descriptors = 4});
+    for (int i = 0; i < 5; i++)
+        entries[i] = (struct rouse_sim_pollfd){.fd = -1, .ready = 77};
+    assert_int_equal(rouse_sim_poll(entries, 5, 0), -EINVAL);
+    assert_int_equal(entries[0].ready, 77);
+    assert_int_equal(rouse_sim_poll(entries, UINT32_MAX, -1), -EINVAL);
+    assert_int_equal(rouse_sim_poll(entries, 4, 0), 0);
 }
 
 static struct rouse_sim_waiter seen;
@@ -246,6 +299,34 @@ static void select_empties_its_sets_when_its_time_is_over(void **state)
     assert_int_equal(rouse_sim_now(), 600);
 }
 
+static void select_copies_whole_words_of_the_sets_that_there_are(void **state)
+{
+    (void)state;
+    rouse_fd pipe[2];
+    struct rouse_sim_set read = {{0}}, write = {{0}}, priority = {{0}};
+    sim_reboot((struct rouse_sim_config){.trace = note_copy});
+    sim_pipe(pipe);
+    copied_in = copied_out = 0;
+    assert_int_equal(rouse_sim_select(0, &read, &write, &priority, 0), 0);
+    CHECK_COPIED(0, 0);
+    assert_int_equal(rouse_sim_select(1, &read, NULL, NULL, 5), 0);
+    CHECK_COPIED(8, 8);
+    assert_int_equal(rouse_sim_select(64, NULL, &write, &priority, 0), 0);
+    CHECK_COPIED(16, 16);
+    set_bit(&write, pipe[1]);
+    assert_int_equal(rouse_sim_select(65, &read, &write, &priority, 0), 1);
+    CHECK_COPIED(48, 48);
+    assert_int_equal(rouse_sim_select(1000, NULL, NULL, NULL, 5), 0);
+    CHECK_COPIED(0, 0);
+    set_bit(&read, pipe[0]);
+    rouse_sim_interrupt(NULL);
+    assert_int_equal(rouse_sim_select(1, &read, NULL, NULL, 5), -EINTR);
+    CHECK_COPIED(8, 0); /* the sets stay as they were */
+    set_bit(&read, 9);
+    assert_int_equal(rouse_sim_select(10, &read, NULL, NULL, 5), -EBADF);
+    CHECK_COPIED(8, 0);
+}
+
 /* By the highest descriptor, 64 at a time; and by those that are asked for. */
 static void select_costs_by_the_highest_descriptor(void **state)
 {
@@ -286,6 +367,32 @@ static void what_sets_no_bit_does_not_keep_select_from_sleeping(void **state)
     assert_int_equal(rouse_sim_now(), 700);
 }
 
+/* What has come might be urgent, and that wakes every select. It finds nothing, and sleeps on; and
+ * a poll that wants the same sleeps through it. */
+static void what_comes_wakes_a_select_that_only_wants_to_write(void **state)
+{
+    (void)state;
+    static const char bytes[200];
+    rouse_fd ends[2];
+    struct rouse_sim_event late = {.fn = write_late};
+    sim_reboot((struct rouse_sim_config){.room = 100});
+    sim_connect(ends);
+    while (rouse_sim_write(ends[0], bytes, sizeof bytes) > 0)
+        ;
+    late_fd = ends[1];
+    struct rouse_sim_set write = {{0}};
+    set_bit(&write, ends[0]);
+    CHECK_OK(NULL, rouse_sim_at(&late, 5));
+    assert_int_equal(rouse_sim_select(10, NULL, &write, NULL, 10), 0);
+    assert_int_equal(rouse_sim_now(), 10);
+    assert_int_equal(rouse_sim_count(ROUSE_SIM_SLEPT), 2);
+    struct rouse_sim_pollfd entry = {.fd = ends[0], .want = ROUSE_WRITE};
+    CHECK_OK(NULL, rouse_sim_at(&late, 15));
+    assert_int_equal(rouse_sim_poll(&entry, 1, 10), 0);
+    assert_int_equal(rouse_sim_now(), 20);
+    assert_int_equal(rouse_sim_count(ROUSE_SIM_SLEPT), 3);
+}
+
 static void error_is_told_as_readable_and_writable(void **state)
 {
     (void)state;
@@ -307,6 +414,8 @@ int main(void)
         CASE(poll_answers_in_the_array),
         CASE(poll_sleeps_until_something_comes),
         CASE(poll_costs_by_what_is_asked_for),
+        CASE(poll_copies_out_also_that_there_is_nothing),
+        CASE(poll_takes_as_many_entries_as_there_may_be_descriptors),
         CASE(who_sleeps_in_a_walk_stands_in_every_queue),
         CASE(walk_that_wants_something_else_sleeps_on),
         CASE(descriptor_may_be_closed_while_a_walk_sleeps),
@@ -314,8 +423,10 @@ int main(void)
         CASE(select_knows_its_limits),
         CASE(one_that_is_not_open_fails_the_whole_select),
         CASE(select_empties_its_sets_when_its_time_is_over),
+        CASE(select_copies_whole_words_of_the_sets_that_there_are),
         CASE(select_costs_by_the_highest_descriptor),
         CASE(what_sets_no_bit_does_not_keep_select_from_sleeping),
+        CASE(what_comes_wakes_a_select_that_only_wants_to_write),
         CASE(error_is_told_as_readable_and_writable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

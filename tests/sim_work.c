@@ -107,10 +107,10 @@ static void plus(struct tally *sum, struct tally more)
         sum->sums[what] += more.sums[what];
 }
 
-/* Three sets go in and come out, a bit for each descriptor up to the highest. */
+/* Three sets go in and come out, a bit for each descriptor up to the highest, in whole words. */
 static struct tally select_cost(unsigned n, unsigned bound, bool sleeps)
 {
-    uint64_t bytes = 3 * ((bound + 7) / 8);
+    uint64_t bytes = 3 * 8 * ((bound + 63) / 64);
     uint64_t walks = sleeps ? 3 : 1, calls = sleeps ? 2 : 1;
     struct tally sum = {{[ROUSE_SIM_CALLED] = calls,
                          [ROUSE_SIM_ASKED] = walks * n,
@@ -123,7 +123,7 @@ static struct tally select_cost(unsigned n, unsigned bound, bool sleeps)
     return sum;
 }
 
-/* An array goes in, and of each entry the answer comes out if there is one. */
+/* An array goes in, and of each entry the answer comes out, also if it is that there is nothing. */
 static struct tally poll_cost(unsigned n, unsigned bound, bool sleeps)
 {
     (void)bound;
@@ -133,7 +133,7 @@ static struct tally poll_cost(unsigned n, unsigned bound, bool sleeps)
                          [ROUSE_SIM_LINKED] = sleeps ? n : 0,
                          [ROUSE_SIM_UNLINKED] = sleeps ? n : 0,
                          [ROUSE_SIM_COPIED_IN] = calls * n * POLLFD,
-                         [ROUSE_SIM_COPIED_OUT] = (uint64_t)n * sizeof(uint16_t)}};
+                         [ROUSE_SIM_COPIED_OUT] = calls * n * sizeof(uint16_t)}};
     plus(&sum, sleeps ? asleep() : (struct tally){{0}});
     return sum;
 }

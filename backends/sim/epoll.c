@@ -85,12 +85,14 @@ static int epoll_poll(void *opaque, const struct rouse_change *changes, int ncha
         return support_apply(state, epoll_apply, epoll_poll, changes, nchanges, events, nevents,
                              timeout_ns);
 
-    int64_t timeout = rung_timeout(&state->rung, timeout_ns);
-    int n = rouse_sim_epoll_wait(state->fd, events, nevents, timeout);
+    int error = rung_enter(&state->rung, &timeout_ns);
+    if (error != 0)
+        return error;
+    int n = rung_leave(&state->rung, rouse_sim_epoll_wait(state->fd, events, nevents, timeout_ns));
 
     state->rung.work->system_calls++;
     if (n < 0)
-        return n == -EINTR ? 0 : n;
+        return n;
     state->rung.work->bytes_out += (uint64_t)n * ROUSE_SIM_EVENT_SIZE;
     state->rung.work->scanned += (uint64_t)n;
     return n;

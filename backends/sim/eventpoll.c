@@ -209,9 +209,8 @@ static int add(struct epoll *epoll, struct sim_file *file, rouse_fd fd, uint32_t
     struct item *item = machine_new(sizeof *item);
     if (item == NULL)
         return -ENOMEM;
-    bool exclusive = want & ROUSE_SIM_EXCLUSIVE;
     *item = (struct item){.weight = machine_random(),
-                          .hook = {.wake = hook, .exclusive = exclusive},
+                          .hook = {.wake = hook, .exclusive = want & ROUSE_SIM_EXCLUSIVE},
                           .epoll = epoll,
                           .file = file,
                           .fd = fd,
@@ -221,6 +220,25 @@ static int add(struct epoll *epoll, struct sim_file *file, rouse_fd fd, uint32_t
     link_append(&file->watched, &item->watched);
     list_if_ready(item, &item->hook);
     return 0;
+}
+
+static int modify(struct item *item, uint32_t want, uint64_t token)
+{
+    if (item->hook.exclusive)
+        return -EINVAL;
+    item->want = want | ROUSE_ERROR;
+    item->token = token;
+    list_if_ready(item, NULL);
+    return 0;
+}
+
+/* From the start, of what is no epoll, and of what one alone can see to: a hangup, or urgent data,
+ * is for all to know. An error is told without being asked for. */
+static bool may_be_exclusive(const struct sim_file *file, enum rouse_sim_op op, uint32_t want)
+{
+    const uint32_t possible =
+        ROUSE_READ | ROUSE_WRITE | ROUSE_ERROR | ROUSE_EDGE | ROUSE_SIM_EXCLUSIVE;
+    return op == ROUSE_SIM_ADD && file->kind != &eventpoll_kind && (want & ~possible) == 0;
 }
 
 int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, uint32_t want,
@@ -235,23 +253,19 @@ int rouse_sim_epoll_ctl(rouse_fd epoll_fd, enum rouse_sim_op op, rouse_fd fd, ui
     machine_step(ROUSE_SIM_CALLED, epoll->file.id, 1);
     if (op != ROUSE_SIM_REMOVE)
         machine_step(ROUSE_SIM_COPIED_IN, 0, ROUSE_SIM_EVENT_SIZE);
-    struct item *item = find(epoll, fd, file);
-    bool exclusive = want & ROUSE_SIM_EXCLUSIVE;
-    if (op == ROUSE_SIM_ADD && exclusive && (want & ROUSE_ONESHOT || file->kind == &eventpoll_kind))
+    bool exclusive = op != ROUSE_SIM_REMOVE && want & ROUSE_SIM_EXCLUSIVE;
+    if (exclusive && !may_be_exclusive(file, op, want))
         return -EINVAL;
+    struct item *item = find(epoll, fd, file);
     if (op == ROUSE_SIM_ADD)
         return item != NULL ? -EEXIST : add(epoll, file, fd, want, token);
+    if (op != ROUSE_SIM_MODIFY && op != ROUSE_SIM_REMOVE)
+        return -EINVAL;
     if (item == NULL)
         return -ENOENT;
-    if (op == ROUSE_SIM_REMOVE) {
-        forget(item);
-        return 0;
-    }
-    if (exclusive || item->hook.exclusive)
-        return -EINVAL;
-    item->want = want | ROUSE_ERROR;
-    item->token = token;
-    list_if_ready(item, NULL);
+    if (op == ROUSE_SIM_MODIFY)
+        return modify(item, want, token);
+    forget(item);
     return 0;
 }
 

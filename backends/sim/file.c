@@ -129,7 +129,7 @@ uint32_t file_concerns(uint32_t ready, uint32_t want)
 /* What is left of a size when a count is to be short, which is more than so many bytes. */
 static size_t shortened(size_t size, size_t whole)
 {
-    if (size < 2 || size <= whole || !machine_fails(machine->config.faults.short_counts))
+    if (size < 2 || size <= whole || !machine_fails(ROUSE_SIM_SHORT_COUNT))
         return size;
     return 1 + (size_t)(machine_random() % (size - 1));
 }

@@ -23,6 +23,7 @@
 /* As in core/names.h: what these files call each other by. */
 #define alarm_cancel         rouse_sim_alarm_cancel
 #define alarm_set            rouse_sim_alarm_set
+#define clock_is_set         rouse_sim_clock_is_set
 #define clock_pass           rouse_sim_clock_pass
 #define eventpoll_forget     rouse_sim_eventpoll_forget
 #define eventpoll_hooked     rouse_sim_eventpoll_hooked
@@ -53,7 +54,6 @@
 #define ring_get             rouse_sim_ring_get
 #define ring_move            rouse_sim_ring_move
 #define ring_put             rouse_sim_ring_put
-#define socket_changed       rouse_sim_socket_changed
 #define socket_fail          rouse_sim_socket_fail
 #define socket_finish        rouse_sim_socket_finish
 #define socket_free_finished rouse_sim_socket_free_finished
@@ -113,7 +113,7 @@ void tasks_end(void);
 int task_yield(void);
 
 /* Puts who runs to sleep until somebody makes it ready; in the second, in the queue of a file. 0,
- * -EINTR, -EDEADLK, -EAGAIN (nobody runs), or -ROUSE_SIM_ASLEEP. */
+ * -EINTR, -EDEADLK, -EAGAIN (nobody runs), -EALREADY (it sleeps), or -ROUSE_SIM_ASLEEP. */
 int task_sleep(void);
 int task_sleep_on(struct sim_file *file, bool exclusive);
 
@@ -135,6 +135,9 @@ void alarm_cancel(struct sim_alarm *alarm);
 
 /* To what is due next, which happens; false if nothing is, until a time. */
 bool clock_pass(int64_t until);
+
+/* Whether an event is to come. */
+bool clock_is_set(const struct rouse_sim_event *event);
 
 /* ---- Files: file.c ------------------------------------------------------------------------- */
 
@@ -222,7 +225,8 @@ struct sim_machine {
     struct rouse_link ready;        /* the run queue */
     struct rouse_link sleeping;     /* no queue of the kernel's: for halt() to find them */
     uint32_t tasks;
-    atomic_bool interrupt; /* for the first task, from outside */
+    atomic_bool interrupt;    /* for the first task, from outside */
+    const atomic_bool *woken; /* by which the wait of a loop is ended from outside; NULL: no wait */
 
     /* Time. */
     int64_t now;
@@ -243,8 +247,8 @@ extern struct sim_machine *machine;
 
 void machine_step(enum rouse_sim_what what, uint32_t object, uint64_t amount);
 uint64_t machine_random(void);
-bool machine_fails(uint16_t per_thousand);
-void *machine_new(size_t size); /* zeroed; NULL also if it is to fail */
+bool machine_fails(enum rouse_sim_fault fault); /* whether it strikes now */
+void *machine_new(size_t size);                 /* zeroed; NULL also if it is to fail */
 void machine_free(void *block, size_t size);
 
 #endif

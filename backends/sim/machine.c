@@ -26,9 +26,20 @@ uint64_t machine_random(void)
     return word ^ word >> 31;
 }
 
-bool machine_fails(uint16_t per_thousand)
+bool machine_fails(enum rouse_sim_fault fault)
 {
-    return per_thousand != 0 && machine_random() % 1000 < per_thousand;
+    const struct rouse_sim_faults *faults = &machine->config.faults;
+    const uint16_t per_thousand[] = {
+        [ROUSE_SIM_SHORT_COUNT] = faults->short_counts,
+        [ROUSE_SIM_INTERRUPT] = faults->interrupts,
+        [ROUSE_SIM_SPURIOUS] = faults->spurious,
+        [ROUSE_SIM_NO_MEMORY] = faults->no_memory,
+        [ROUSE_SIM_LATE] = faults->late,
+    };
+    bool strikes = per_thousand[fault] != 0 && machine_random() % 1000 < per_thousand[fault];
+    if (strikes)
+        machine_step(ROUSE_SIM_FAULTED, 0, fault);
+    return strikes;
 }
 
 static void *zeroed(const struct rouse_allocator *allocator, size_t size)
@@ -39,8 +50,7 @@ static void *zeroed(const struct rouse_allocator *allocator, size_t size)
 
 void *machine_new(size_t size)
 {
-    bool fails = machine_fails(machine->config.faults.no_memory);
-    return fails ? NULL : zeroed(&machine->allocator, size);
+    return machine_fails(ROUSE_SIM_NO_MEMORY) ? NULL : zeroed(&machine->allocator, size);
 }
 
 void machine_free(void *block, size_t size)
@@ -56,6 +66,9 @@ static void release(struct sim_machine *one)
     memory_free(&allocator, one, sizeof *one);
 }
 
+/* Their table has a size in bytes on 32 bit machines, too. */
+enum { MOST_DESCRIPTORS = INT32_MAX / 8 };
+
 int rouse_sim_boot(const struct rouse_sim_config *config)
 {
     if (machine != NULL)
@@ -69,7 +82,7 @@ int rouse_sim_boot(const struct rouse_sim_config *config)
         known.descriptors = 1024;
     if (known.room == 0)
         known.room = 65536;
-    if (known.descriptors > INT32_MAX || known.room > INT32_MAX || known.latency < 0)
+    if (known.descriptors > MOST_DESCRIPTORS || known.room > INT32_MAX || known.latency < 0)
         return -EINVAL;
     const struct rouse_allocator *allocator =
         known.allocator != NULL ? known.allocator : &memory_default;
@@ -96,13 +109,16 @@ int rouse_sim_boot(const struct rouse_sim_config *config)
     return 0;
 }
 
-void rouse_sim_halt(void)
+int rouse_sim_halt(void)
 {
     if (machine == NULL)
-        return;
+        return 0;
+    if (machine->running != &machine->first)
+        return -EPERM;
+    int open = 0;
     tasks_end();
     for (uint32_t fd = 0; fd < machine->config.descriptors; fd++)
-        rouse_sim_close((rouse_fd)fd);
+        open += rouse_sim_close((rouse_fd)fd) == 0;
     while (machine->ndue > 0)
         rouse_sim_cancel(machine->due[0]);
     link_append_all(&machine->finished, &machine->sockets);
@@ -110,6 +126,7 @@ void rouse_sim_halt(void)
     struct sim_machine *halted = machine;
     machine = NULL;
     release(halted);
+    return open;
 }
 
 void rouse_sim_fail(const struct rouse_sim_faults *faults)

@@ -95,17 +95,17 @@ static int poll_poll(void *opaque, const struct rouse_change *changes, int nchan
 
     struct rouse_sim_pollfd *entries = state->watched.entries;
     uint32_t count = state->watched.count;
-    int64_t timeout = rung_timeout(&state->rung, timeout_ns);
-    int n = rouse_sim_poll(entries, count, timeout);
+    int error = rung_enter(&state->rung, &timeout_ns);
+    if (error != 0)
+        return error;
+    int n = rung_leave(&state->rung, rouse_sim_poll(entries, count, timeout_ns));
 
     struct rouse_work *work = state->rung.work;
     work->system_calls++;
     work->descriptors += count;
     work->bytes_in += (uint64_t)count * ROUSE_SIM_ENTRY_SIZE;
-    if (n < 0 && n != -EINTR)
-        return n;
     if (n <= 0)
-        return 0;
+        return n;
     work->bytes_out += (uint64_t)count * sizeof entries->ready;
     return poll_collect(state, n, events, nevents);
 }

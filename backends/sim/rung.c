@@ -28,13 +28,26 @@ int rung_wake(void *state)
 {
     struct sim_rung *rung = state;
     atomic_store(&rung->woken, true);
-    rouse_sim_interrupt(NULL);
     return 0;
 }
 
-int64_t rung_timeout(struct sim_rung *rung, int64_t timeout_ns)
+int rung_enter(struct sim_rung *rung, int64_t *timeout_ns)
 {
-    return atomic_exchange(&rung->woken, false) ? 0 : timeout_ns;
+    if (machine == NULL)
+        return -ENODEV;
+    if (machine->running != &machine->first)
+        return -EPERM;
+    machine->woken = &rung->woken;
+    if (atomic_load(&rung->woken))
+        *timeout_ns = 0;
+    return 0;
+}
+
+int rung_leave(struct sim_rung *rung, int n)
+{
+    machine->woken = NULL;
+    atomic_store(&rung->woken, false);
+    return n == -EINTR ? 0 : n;
 }
 
 static int system_check(rouse_fd fd)

@@ -139,9 +139,12 @@ static int select_poll(void *opaque, const struct rouse_change *changes, int nch
                              timeout_ns);
 
     struct rouse_sim_set answer[SETS] = {state->wanted[0], state->wanted[1], state->wanted[2]};
-    int64_t timeout = rung_timeout(&state->rung, timeout_ns);
+    int error = rung_enter(&state->rung, &timeout_ns);
+    if (error != 0)
+        return error;
     int n = rouse_sim_select(state->bound, &answer[READABLE], &answer[WRITABLE],
-                             &answer[EXCEPTIONAL], timeout);
+                             &answer[EXCEPTIONAL], timeout_ns);
+    n = rung_leave(&state->rung, n);
 
     struct rouse_work *work = state->rung.work;
     int bytes = SETS * ((state->bound + 7) / 8);
@@ -150,10 +153,8 @@ static int select_poll(void *opaque, const struct rouse_change *changes, int nch
     work->bytes_in += (uint64_t)bytes;
     if (n == -EBADF)
         return select_find_closed(state, events, nevents);
-    if (n < 0 && n != -EINTR)
-        return n;
     if (n <= 0)
-        return 0;
+        return n;
     work->bytes_out += (uint64_t)bytes;
     return select_collect(state, answer, n, events, nevents);
 }

@@ -37,12 +37,16 @@ static void finish(struct sim_socket *socket)
     link_append(&machine->finished, &socket->all);
 }
 
+/* By who holds it, or by a packet that comes from it or asks it for a connection. */
+static bool is_needed(const struct sim_socket *socket)
+{
+    return !socket->closed || socket->travels || socket->knocked > 0;
+}
+
 void socket_finish(struct sim_socket *socket)
 {
     struct sim_socket *peer = socket->peer;
-    if (!socket->closed || socket->travels)
-        return;
-    if (peer != NULL && (!peer->closed || peer->travels))
+    if (is_needed(socket) || (peer != NULL && is_needed(peer)))
         return;
     if (peer != NULL)
         finish(peer);
@@ -59,11 +63,6 @@ void socket_free_finished(void)
         link_remove(&socket->all);
         machine_free(socket, sizeof *socket);
     }
-}
-
-void socket_changed(struct sim_socket *socket, uint32_t ready)
-{
-    queue_walk(&socket->file, ready);
 }
 
 static uint32_t left(const struct sim_ring *ring)
@@ -109,10 +108,8 @@ static void fall_silent(struct sim_socket *socket)
 {
     socket->peer = NULL;
     socket->outgoing.count = 0;
-    if (socket->knocks == NULL) {
-        rouse_sim_cancel(&socket->packet);
-        socket->travels = false;
-    }
+    rouse_sim_cancel(&socket->packet);
+    socket->travels = false;
 }
 
 /* There is nobody, or both have said that no more will come, and have heard it. */
@@ -146,29 +143,36 @@ static void deliver(struct sim_socket *socket, struct sim_socket *peer)
         socket->told = peer->ended = peer->heard = true;
         queue_walk_all(&peer->file, SIM_EVERYTHING);
     } else if (count > 0) {
-        socket_changed(peer, SIM_DATA);
+        queue_walk(&peer->file, SIM_DATA);
     }
     if (!was_writable && is_writable(socket) && !socket->closed)
-        socket_changed(socket, ROUSE_WRITE);
+        queue_walk(&socket->file, ROUSE_WRITE);
 }
 
-/* What comes to a socket that was closed is answered by a reset; so is what no memory can be had
- * for. */
+/* Nobody reads what comes: it was closed, or was shut in both directions. */
+static bool is_deaf(const struct sim_socket *socket)
+{
+    return socket->closed || (socket->shut && socket->ended);
+}
+
+/* Bytes that come to a socket that is deaf are answered by a reset, of which it is told itself; so
+ * are those that no memory can be had for. The end of a stream is heard by all but the closed. */
 static void arrive(struct rouse_sim_event *event)
 {
     struct sim_socket *socket = LINK_OWNER(event, struct sim_socket, packet);
     struct sim_socket *peer = socket->peer;
     socket->travels = false;
     uint32_t had = socket->outgoing.count;
-    if (!peer->closed)
+    bool deaf = is_deaf(peer);
+    if (socket->carries > 0 ? !deaf : !peer->closed)
         deliver(socket, peer);
     else if (socket->carries == 0)
         socket->told = true;
     bool lost = socket->carries > 0 && socket->outgoing.count == had;
-    if (lost && (peer->closed || left(&peer->incoming) > 0)) {
+    if (lost && (deaf || left(&peer->incoming) > 0)) {
         socket_reset(peer);
         if (!peer->closed)
-            socket_fail(peer, -ENOMEM);
+            socket_fail(peer, deaf ? -ECONNRESET : -ENOMEM);
         socket_finish(peer);
         return;
     }
@@ -176,10 +180,13 @@ static void arrive(struct rouse_sim_event *event)
     socket_finish(socket);
 }
 
-static int64_t travel_time(void)
+/* When a packet that is sent now will be there; at the end of time, if that is later. */
+static int64_t arrival(void)
 {
     int64_t latency = machine->config.latency;
-    return machine_fails(machine->config.faults.late) ? 10 * latency : latency;
+    int64_t times = machine_fails(ROUSE_SIM_LATE) ? 10 : 1;
+    int64_t left_of_time = INT64_MAX - machine->now;
+    return latency <= left_of_time / times ? machine->now + times * latency : INT64_MAX;
 }
 
 void socket_post(struct sim_socket *socket, void (*fn)(struct rouse_sim_event *event))
@@ -188,8 +195,7 @@ void socket_post(struct sim_socket *socket, void (*fn)(struct rouse_sim_event *e
     socket->carries = socket->outgoing.count;
     socket->last = socket->shut;
     socket->packet.fn = fn;
-    if (machine->config.latency == 0 ||
-        rouse_sim_at(&socket->packet, machine->now + travel_time()) != 0)
+    if (machine->config.latency == 0 || rouse_sim_at(&socket->packet, arrival()) != 0)
         fn(&socket->packet);
 }
 

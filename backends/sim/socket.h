@@ -21,17 +21,17 @@ struct sim_socket {
     bool told;               /* that, to the peer */
     bool closed;             /* nobody holds it any more, but its peer */
 
-    /* The packet that is on its way. */
+    /* The packet that is on its way: bytes, `last` with or without them (TCP's FIN, by which
+     * `told` here and `heard` at the peer come true), or one that `knocks` (its SYN). */
     struct rouse_sim_event packet;
     bool travels;
     bool last;        /* it says that no more will come */
     uint32_t carries; /* bytes of `outgoing` */
 
     /* A listener, and who waits to be accepted; who asks to be, and is on the way to it. */
-    bool listens;
     uint32_t backlog;
     uint32_t waiting;
-    uint32_t knocked; /* packets on their way to it, each of which holds it */
+    uint32_t knocked; /* packets on their way to it, for which it is not freed */
     struct rouse_link queue;
     struct rouse_link link; /* in that of a listener */
     struct sim_socket *knocks;
@@ -44,9 +44,6 @@ struct sim_socket *socket_of(struct sim_file *file);
 struct sim_socket *socket_new(const struct sim_kind *kind);
 void socket_join(struct sim_socket *a, struct sim_socket *b);
 void socket_post(struct sim_socket *socket, void (*fn)(struct rouse_sim_event *event));
-
-/* Tells who waits for it what it has become. */
-void socket_changed(struct sim_socket *socket, uint32_t ready);
 
 /* Both directions end, and why. */
 void socket_fail(struct sim_socket *socket, int error);

@@ -20,6 +20,7 @@ struct sleep {
     bool pending;                 /* a signal, for the next sleep */
     bool interrupted;             /* it was, and is to be told */
     bool told;                    /* by the call that it makes again, as it runs now */
+    uint64_t fooled;              /* when it was last woken for nothing, and 1 */
 };
 
 _Static_assert(sizeof(struct sleep) <= sizeof((struct rouse_sim_task){0}.reserved),
@@ -78,6 +79,13 @@ bool task_wakes(struct sim_entry *entry, uint32_t ready)
     return true;
 }
 
+/* The time for which it slept is no longer of interest. */
+static void forget_rest(struct sleep *sleep)
+{
+    rouse_sim_cancel(&sleep->alarm);
+    sleep->rested = false;
+}
+
 /* Gives the processor to the first of the run queue. */
 static void switch_to_next(void)
 {
@@ -95,6 +103,7 @@ static void switch_to_next(void)
     machine->running = NULL;
     if (task->state != ROUSE_SIM_RUNNING)
         return;
+    forget_rest(sleep);
     if (goes_on)
         enqueue(task);
     else
@@ -109,13 +118,18 @@ static void interrupt(struct rouse_sim_task *task)
     task_ready(task);
 }
 
+static bool is_called_from_outside(void)
+{
+    return atomic_exchange(&machine->interrupt, false) ||
+           (machine->woken != NULL && atomic_load(machine->woken));
+}
+
 /* Goes on until it is the first task's turn. */
 static int schedule(void)
 {
     machine->running = NULL;
     while (machine->first.state != ROUSE_SIM_RUNNING) {
-        if (machine->first.state == ROUSE_SIM_SLEEPING &&
-            atomic_exchange(&machine->interrupt, false))
+        if (machine->first.state == ROUSE_SIM_SLEEPING && is_called_from_outside())
             interrupt(&machine->first);
         if (!link_empty(&machine->ready)) {
             switch_to_next();
@@ -136,18 +150,37 @@ int task_yield(void)
     return schedule();
 }
 
+/* Whether who runs can be put to sleep, which one call of a task does that then returns. */
+static int may_sleep(void)
+{
+    if (machine->running == NULL)
+        return -EAGAIN;
+    return machine->running->state == ROUSE_SIM_RUNNING ? 0 : -EALREADY;
+}
+
+/* For nothing, but not twice at one time: or time would stand still where all sleeps end so. */
+static bool is_fooled(struct sleep *sleep)
+{
+    uint64_t now = (uint64_t)machine->now + 1;
+    if (sleep->fooled == now || !machine_fails(ROUSE_SIM_SPURIOUS))
+        return false;
+    sleep->fooled = now;
+    return true;
+}
+
 int task_sleep(void)
 {
+    int refusal = may_sleep();
+    if (refusal != 0)
+        return refusal;
     struct rouse_sim_task *task = machine->running;
-    if (task == NULL)
-        return -EAGAIN;
     struct sleep *sleep = sleep_of(task);
     task->state = ROUSE_SIM_SLEEPING;
     link_append(&machine->sleeping, &task->link);
     machine_step(ROUSE_SIM_SLEPT, task->id, 1);
-    if (sleep->pending || machine_fails(machine->config.faults.interrupts))
+    if (sleep->pending || machine_fails(ROUSE_SIM_INTERRUPT))
         interrupt(task);
-    else if (machine_fails(machine->config.faults.spurious))
+    else if (is_fooled(sleep))
         task_ready(task);
     if (task != &machine->first)
         return -ROUSE_SIM_ASLEEP;
@@ -160,9 +193,11 @@ int task_sleep(void)
 
 int task_sleep_on(struct sim_file *file, bool exclusive)
 {
-    if (machine->running == NULL)
-        return -EAGAIN;
+    int refusal = may_sleep();
+    if (refusal != 0)
+        return refusal;
     struct sleep *sleep = sleep_of(machine->running);
+    forget_rest(sleep);
     if (sleep->told) {
         sleep->told = false;
         return -EINTR;
@@ -210,25 +245,27 @@ static void end_rest(struct rouse_sim_event *event)
     task_ready(LINK_OWNER(sleep, struct rouse_sim_task, reserved));
 }
 
-/* A task that is no stack of its own comes here twice: to fall asleep, and when it is woken. */
+/* A task that has no stack of its own comes here twice: to fall asleep, and when it is woken; or
+ * more often, if that was for nothing. */
 int rouse_sim_sleep(int64_t ns)
 {
-    if (machine == NULL || machine->running == NULL)
-        return -EINVAL;
+    int error = machine == NULL ? -EINVAL : may_sleep();
+    if (error != 0)
+        return error;
     struct sleep *sleep = sleep_of(machine->running);
-    int error = 0;
     if (!sleep->rested && !sleep->told) {
         sleep->alarm.fn = end_rest;
-        error = rouse_sim_at(&sleep->alarm, later(ns > 0 ? ns : 0));
+        if (!clock_is_set(&sleep->alarm))
+            error = rouse_sim_at(&sleep->alarm, later(ns > 0 ? ns : 0));
         while (error == 0 && !sleep->rested)
             error = task_sleep();
         if (error == -ROUSE_SIM_ASLEEP)
             return error;
     }
-    rouse_sim_cancel(&sleep->alarm);
     if (sleep->told)
         error = -EINTR;
-    sleep->rested = sleep->told = false;
+    sleep->told = false;
+    forget_rest(sleep);
     return error;
 }
 

@@ -5,9 +5,11 @@
  * a call costs by what is asked for, however little of it is ready.
  *
  * What surprises: once the first walk has found something there will be no sleep, and from there on
- * nothing is linked. A busy program pays for less than an idle one.
+ * nothing is linked. A busy program pays for less than an idle one. And whatever a select asks for,
+ * urgent data wakes it: so what comes to a socket wakes one that only wants to write.
  *
- * Linux: fs/select.c, do_select() and do_poll(); poll_freewait() does the unlinking.
+ * Linux: fs/select.c, do_select(), wait_key_set(), core_sys_select(), do_poll() and do_sys_poll();
+ * poll_freewait() does the unlinking.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +17,7 @@
 
 struct walk_entry {
     struct sim_entry entry;
-    uint32_t want;
+    uint32_t want; /* what wakes */
 };
 
 struct walker {
@@ -52,18 +54,17 @@ static uint32_t ask(struct walker *walker, struct sim_file *file, uint32_t want)
 /* With room to link into so many queues, if it is to sleep at all. */
 static int begin(struct walker *walker, uint32_t count, int64_t timeout_ns)
 {
-    *walker = (struct walker){.room = timeout_ns != 0 ? count : 0};
+    *walker = (struct walker){.links = timeout_ns != 0};
     if (machine->running != &machine->first)
         return -EPERM;
-    if (walker->room > 0) {
-        const struct rouse_allocator *allocator = &machine->allocator;
-        size_t size = walker->room * sizeof *walker->entries;
-        walker->entries = allocator->resize(allocator->context, NULL, 0, size);
-        if (walker->entries == NULL)
-            return -ENOMEM;
-        walker->links = true;
-    }
-    int error = alarm_set(&walker->alarm, timeout_ns);
+    void *entries = NULL;
+    int error = 0;
+    if (walker->links)
+        error = memory_grow(&machine->allocator, &entries, &walker->room, count,
+                            sizeof *walker->entries);
+    walker->entries = entries;
+    if (error == 0)
+        error = alarm_set(&walker->alarm, timeout_ns);
     return error == 0 && timeout_ns == 0 ? task_yield() : error;
 }
 
@@ -108,7 +109,7 @@ static int walk_entries(struct walker *walker, struct rouse_sim_pollfd *entries,
 
 int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t timeout_ns)
 {
-    if (machine == NULL)
+    if (machine == NULL || count > machine->config.descriptors)
         return -EINVAL;
     machine_step(ROUSE_SIM_CALLED, 0, 1);
     machine_step(ROUSE_SIM_COPIED_IN, 0, (uint64_t)count * ROUSE_SIM_ENTRY_SIZE);
@@ -119,10 +120,11 @@ int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t tim
         found = error == 0 || error == -EINTR ? walk_entries(&walker, entries, count) : 0;
     while (sleeps(&walker, found, &error));
     end(&walker);
-    if (found == 0)
+    if (found == 0 && error != 0 && error != -EINTR)
         return error;
-    machine_step(ROUSE_SIM_COPIED_OUT, 0, count * sizeof entries->ready);
-    return found;
+    /* Of each entry, also if it is that there is nothing. */
+    machine_step(ROUSE_SIM_COPIED_OUT, 0, (uint64_t)count * sizeof entries->ready);
+    return found > 0 ? found : error;
 }
 
 /* ---- select ---------------------------------------------------------------------------------- */
@@ -176,7 +178,7 @@ static int walk_sets(struct walker *walker, struct sets *sets)
             machine_step(ROUSE_SIM_LOOKED, 0, 1);
         if (want == 0 || file_of(fd) == NULL)
             continue;
-        int bits = answer(sets, fd, ask(walker, file_of(fd), want));
+        int bits = answer(sets, fd, ask(walker, file_of(fd), want | ROUSE_PRIORITY));
         walker->links &= bits == 0;
         found += bits;
     }
@@ -196,9 +198,14 @@ static int count_wanted(const struct sets *sets)
     return count;
 }
 
+/* Whole words, of the sets that there are. */
 static uint64_t bytes_of(const struct sets *sets)
 {
-    return (uint64_t)SETS * (((unsigned)sets->bound + 7) / 8);
+    uint64_t bytes = 0;
+    for (int i = 0; i < SETS; i++)
+        if (sets->in[i] != NULL)
+            bytes += ((unsigned)sets->bound + 63) / 64 * sizeof sets->in[i]->words[0];
+    return bytes;
 }
 
 int rouse_sim_select(int bound, struct rouse_sim_set *read, struct rouse_sim_set *write,

@@ -305,7 +305,7 @@ static void print(unsigned nclients, const struct record *crowd, const struct re
         "queues joined",    "queues left",   "queues walked",   "hooks called",
         "put on the list",  "taken from it", "tasks readied",   "tasks gone to sleep",
         "tasks run",        "copied in",     "copied out",      "arrivals",
-        "passings of time", "computations",  "interrupts",
+        "passings of time", "computations",  "interrupts",      "faults",
     };
     printf("%-28s %14s %14s\n", "", "clients", "timers");
     print_row("how many", nclients, bells.rung);

@@ -32,7 +32,8 @@ static struct {
     struct rouse_counters after;  /* when the byte has been read */
 } idle;
 
-/* What is read of a thread beside lesson_look(): the registers that it left when it fell asleep. */
+/* What is read of a thread beside lesson_look(): the registers that it put down when it crossed
+ * into the kernel. */
 static void registers(pid_t tid, char text[256])
 {
     char path[64];
@@ -58,8 +59,10 @@ static void watch(pid_t tid, struct lesson_seen *before, struct lesson_seen *aft
     lesson_look(tid, before);
     lesson_sleep(LESSON_SECOND);
     lesson_look(tid, after);
+    const char *none = before->state == 'R' ? "none, it runs" : "not known";
     lesson_show("its state", "%s", lesson_state(before->state));
-    lesson_show("the function in the kernel it is in", "%s", before->where);
+    lesson_show("the function in the kernel it is in", "%s",
+                before->where[0] != '\0' ? before->where : none);
     lesson_show("processor time it has had", "%" PRId64 " ns", before->cpu_ns);
     lesson_show("    one second later", "%" PRId64 " ns", after->cpu_ns);
     lesson_show("how often it has had to wait", "%" PRId64, before->voluntary);
@@ -103,7 +106,7 @@ static void sleep_in_a_read(void)
     if (put_down[0] != '\0') {
         lesson_say(
             "The call it is in (read is %d), its arguments, and where its stack and its next "
-            "instruction are. It put them down when it fell asleep:",
+            "instruction are. It put them down when it crossed into the kernel:",
             SYS_read);
         lesson_lines(put_down);
         lesson_claim(before.call == SYS_read, "the call it sleeps in is read()");
@@ -193,7 +196,8 @@ static void sleep_in_a_loop(void)
     uint64_t wakeups = idle.after.wakeups - idle.before.wakeups;
     lesson_show("its backend", "%s", rouse_backend_name(idle.loop));
     lesson_show("turns", "%" PRIu64, turns);
-    lesson_show("times it was woken", "%" PRIu64, wakeups);
+    lesson_show(is_spin() ? "waits, none of which slept" : "times it was woken", "%" PRIu64,
+                wakeups);
     if (is_spin()) {
         lesson_claim(after.cpu_ns > before.cpu_ns,
                      "spin runs all the time: it asks, and asks again");

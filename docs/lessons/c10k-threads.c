@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -88,7 +89,10 @@ static bool sleeps(pid_t tid)
 {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-    return lesson_file(path, text, sizeof text) > 0 && strstr(text, ") S ") != NULL;
+    int length = lesson_file(path, text, sizeof text);
+    errno = -length;
+    lesson_must(length < 0 ? -1 : 0, path);
+    return strstr(text, ") S ") != NULL;
 }
 
 /* ---- What it takes ------------------------------------------------------------------------ */

@@ -336,6 +336,7 @@ static void close_with_rouse(void)
 static void stop_too_late(void)
 {
     struct rouse_loop *loop = lesson_loop();
+    bool haunted = strcmp(rouse_backend_name(loop), "epoll") == 0;
     int ends[2];
     kernel_pair(ends);
     lesson_say("And the ghost: a copy is open, close() comes first, rouse_io_stop() after it. In "
@@ -345,9 +346,13 @@ static void stop_too_late(void)
     lesson_show("times its backend was opened anew", "%" PRIu64, heard.counters.rebuilds);
     lesson_show("calls of the callback", "%d", heard.calls);
     lesson_claim(heard.calls == 0, "the callback is not called");
-    lesson_claim((heard.counters.rebuilds != 0) == (heard.counters.stale != 0),
-                 "if the ghost is heard, the backend is opened anew");
-    lesson_claim(heard.counters.stale <= 3, "and then it is silent");
+    if (heard.counters.stale != 0 || haunted) {
+        lesson_claim(heard.counters.stale != 0 && heard.counters.rebuilds != 0,
+                     "the ghost is heard, and the backend opened anew");
+        lesson_claim(heard.counters.stale <= 3, "and then it is silent");
+    } else {
+        lesson_claim(heard.counters.rebuilds == 0, "no ghost is heard, and nothing is opened anew");
+    }
 }
 
 static void all_backends(void)

@@ -215,10 +215,11 @@ static int answered(void)
 
 /* ---- What a debugger shows ------------------------------------------------------------------- */
 
-/* The functions on the stack of a thread, the last one first, a line each: by gdb. */
+/* The functions on the stack of a thread, the last one first, a line each: by gdb. To gdb one that
+ * the compiler has taken to pieces is several calls of the same name; here it is one line. */
 static bool stack_of(pid_t pid, pid_t tid, char *text, size_t size)
 {
-    char command[256], line[1024], head[32];
+    char command[256], line[1024], head[32], last[1024] = "";
     snprintf(command, sizeof command,
              "DEBUGINFOD_URLS= gdb -nx -batch -p %d -ex 'thread apply all bt' 2>/dev/null", pid);
     snprintf(head, sizeof head, "(LWP %d)", tid);
@@ -235,8 +236,9 @@ static bool stack_of(pid_t pid, pid_t tid, char *text, size_t size)
             continue;
         name = name != NULL && name < end ? name + 4 : line + 4;
         *end = '\0';
-        if (length < size)
+        if (length < size && strcmp(name, last) != 0)
             length += (size_t)snprintf(text + length, size - length, "%s\n", name);
+        strcpy(last, name);
     }
     pclose(gdb);
     return text[0] != '\0';
@@ -266,6 +268,14 @@ static void send_much(pid_t tid)
         lesson_until_asleep(tid);
 }
 
+static void show_thread(const struct lesson_seen *seen)
+{
+    const char *none = seen->state == 'R' ? "none, it runs" : "not known";
+    lesson_show("its state", "%s", lesson_state(seen->state));
+    lesson_show("the function in the kernel it is in", "%s",
+                seen->where[0] != '\0' ? seen->where : none);
+}
+
 static bool comes_back_whole(void)
 {
     char byte;
@@ -288,8 +298,7 @@ static void blocked_half_way(void)
         "The server is a child process with a thread for each of five connections, which "
         "runs echo(). A client sends 32 KiB and reads nothing, so the server is stuck in the "
         "middle of its answer. Of the thread we can see this:");
-    lesson_show("its state", "%s", lesson_state(seen.state));
-    lesson_show("the function in the kernel it is in", "%s", seen.where);
+    show_thread(&seen);
     lesson_claim(seen.state == 'S', "the thread sleeps");
     if (stack_of(server.pids[0], tid, stack, sizeof stack)) {
         lesson_say("And a debugger sees its stack, the last function first:");
@@ -303,27 +312,47 @@ static void blocked_half_way(void)
     stop_server();
 }
 
-static void called_back_half_way(void)
+/* spin guesses and calls back all the time, also those for whom nothing can be done. */
+static void claim_that_it_spins(const struct lesson_seen *before)
+{
+    struct lesson_seen after;
+    lesson_sleep(LESSON_SECOND / 4);
+    lesson_look(server.pids[0], &after);
+    lesson_claim(after.cpu_ns > before->cpu_ns || after.ticks > before->ticks,
+                 "spin does not wait: it has gone on running, for nothing");
+}
+
+/* What can be seen of the server while it is stuck; its stack too, if there is gdb. */
+static void look_at_the_loop(void)
 {
     struct lesson_seen seen;
+    char stack[4096];
+    lesson_look(server.pids[0], &seen);
+    lesson_say("Now a child with one thread, a loop of rouse and on_ready(). The same client. Of "
+               "the thread we can see this:");
+    show_thread(&seen);
+    if (shared->spins)
+        claim_that_it_spins(&seen);
+    if (!stack_of(server.pids[0], server.pids[0], stack, sizeof stack)) {
+        lesson_skip("its stack: there is no gdb, or it may not look");
+        return;
+    }
+    lesson_say("Its stack:");
+    lesson_lines(stack);
+    if (shared->spins)
+        lesson_claim(has(stack, "rouse_run"), "the loop runs, and calls whom it likes");
+    else
+        lesson_claim(has(stack, "rouse_run") && !has(stack, "on_ready"),
+                     "the stack says nothing of the connection: the loop waits, for anybody");
+}
+
+static void called_back_half_way(void)
+{
     char stack[4096];
     struct connection *self = &shared->connections[0];
     start_server(CALLBACKS);
     send_much(server.pids[0]);
-    lesson_look(server.pids[0], &seen);
-    lesson_say("Now a child with one thread, a loop of rouse and on_ready(). The same client. Of "
-               "the thread we can see this:");
-    lesson_show("its state", "%s", lesson_state(seen.state));
-    lesson_show("the function in the kernel it is in", "%s", seen.where);
-    bool looks = stack_of(server.pids[0], server.pids[0], stack, sizeof stack);
-    if (looks) {
-        lesson_say("Its stack:");
-        lesson_lines(stack);
-        lesson_claim(shared->spins || !has(stack, "on_ready"),
-                     "the stack says nothing of the connection: the loop waits, for anybody");
-    } else {
-        lesson_skip("its stack: there is no gdb, or it may not look");
-    }
+    look_at_the_loop();
     lesson_say("Where the answer is to go on stands in a struct now:");
     lesson_show("size", "%zu", self->size);
     lesson_show("sent", "%zu", self->sent);
@@ -333,7 +362,7 @@ static void called_back_half_way(void)
     shared->hold = true;
     lesson_must((int)write(server.clients[1], "?", 1), "write");
     lesson_until(shared->held);
-    looks = stack_of(server.pids[0], server.pids[0], stack, sizeof stack);
+    bool looks = stack_of(server.pids[0], server.pids[0], stack, sizeof stack);
     shared->hold = false;
     if (looks) {
         lesson_say("And while it serves another client:");

@@ -251,7 +251,7 @@ static void by_completions(void)
     close_pipes();
 }
 
-/* From here on any system call but exit ends this process. */
+/* From here on any system call but exit_group() ends this process by a signal. */
 static void forbid_calls(void)
 {
     struct sock_filter filter[] = {
@@ -418,7 +418,8 @@ static void by_rings(void)
     lesson_claim(all_received() && job.calls == ROUNDS, "one call in a round, for all of it");
     memory_by_completion();
     lesson_say("With a thread of the kernel that looks at the ring (SQPOLL). The first round wakes "
-               "that thread. From then on any system call ends the process that receives:");
+               "that thread. From then on any system call but exit_group(), its last, ends the "
+               "process that receives:");
     int status = by_shared_rings();
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
         lesson_skip("a ring that the kernel looks at: not to be had");

@@ -130,6 +130,7 @@ void lesson_until_asleep(pid_t tid)
     struct lesson_seen before = {.state = 0}, now;
     for (;;) {
         if (!lesson_look(tid, &now)) {
+            lesson_must(access("/proc/self/stat", R_OK), "/proc/self/stat");
             errno = ESRCH;
             lesson_must(-1, "a thread that was to fall asleep");
         }
@@ -172,15 +173,20 @@ bool lesson_strace(const char *calls, void (*act)(void *argument), void *argumen
     pid_t tracer = lesson_must(fork(), "fork");
     if (tracer == 0)
         trace(child, calls, log);
-    /* T is stopped; t is in the hands of strace, which sees all that comes after it. */
-    while (seen.state != 't' && waitpid(tracer, &status, WNOHANG) == 0) {
+    /* T is stopped; t is in the hands of strace, which sees all that comes after it. Where /proc
+     * cannot be read, nobody can tell. */
+    bool looks = true, traces = true;
+    while (seen.state != 't' && looks && traces) {
         lesson_sleep(LESSON_MS);
-        lesson_look(child, &seen);
+        looks = lesson_look(child, &seen);
+        traces = waitpid(tracer, &status, WNOHANG) == 0;
     }
     bool has = seen.state == 't';
     kill(child, has ? SIGCONT : SIGKILL);
+    if (traces && !has)
+        kill(tracer, SIGKILL);
     lesson_must(waitpid(child, &status, 0), "waitpid");
-    if (has)
+    if (traces)
         lesson_must(waitpid(tracer, &status, 0), "waitpid");
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", log);

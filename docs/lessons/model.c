@@ -68,6 +68,7 @@ static const char *const words[ROUSE_SIM_WHATS] = {
     [ROUSE_SIM_PASSED] = "nobody runs; %n ns pass",
     [ROUSE_SIM_COMPUTED] = "computes for %n ns",
     [ROUSE_SIM_INTERRUPTED] = "a signal ends the sleep of %s",
+    [ROUSE_SIM_FAULTED] = "something goes wrong",
 };
 
 static const char *object_of(const struct rouse_sim_step *step)

@@ -203,6 +203,13 @@ static void poll_now(void *unused)
     lesson_must(poll(many.entries, many.count, 0), "poll");
 }
 
+/* It may sleep, but somebody is ready. */
+static void poll_for_ever(void *unused)
+{
+    (void)unused;
+    lesson_must(poll(many.entries, many.count, -1), "poll");
+}
+
 /* Nothing is ready, and it sleeps for as short a time as there is. */
 static void poll_and_sleep(void *unused)
 {
@@ -226,22 +233,23 @@ static void search_the_answer(void *found)
             *(volatile int *)found = fd;
 }
 
-/* The first `count` files; the last of them is ready. */
-static double cost_of_poll(int count)
+/* Of the first `count` files; this one is ready. */
+static double cost_of_poll(void (*call)(void *unused), int count, int ready)
 {
     many.count = (nfds_t)count;
-    make_ready(many.entries[count - 1].fd);
-    double cost = lesson_cost(poll_now, NULL, 10 * MOST / count);
-    read_it(many.entries[count - 1].fd);
+    make_ready(many.entries[ready].fd);
+    double cost = lesson_cost(call, NULL, 10 * MOST / count);
+    read_it(many.entries[ready].fd);
     return cost;
 }
 
 static void poll_by_count(void)
 {
     double costs[SIZES];
-    lesson_say("One of N is ready, and poll() finds it:");
+    lesson_say("One of N is ready, the last, and poll() finds it, with a timeout of 0: it may not "
+               "sleep.");
     for (int i = 0, n = TEN; i < SIZES; i++, n *= 10)
-        costs[i] = cost_of_poll(n);
+        costs[i] = cost_of_poll(poll_now, n, n - 1);
     for (int i = 0, n = TEN; i < SIZES; i++, n *= 10) {
         char name[32];
         snprintf(name, sizeof name, "of %d", n);
@@ -249,14 +257,26 @@ static void poll_by_count(void)
     }
     lesson_claim(costs[SIZES - 1] > 100 * costs[0],
                  "it costs more than 100 times as much among 10,000 as among 10");
+}
 
-    lesson_say("None of 1000 is ready, and poll() sleeps for a moment. It has to put an entry into "
-               "a thousand wait queues first, and to take them out afterwards:");
-    many.count = 1000;
+/* A call that may sleep enters the wait queues as it walks, until it has found somebody. */
+static void poll_by_timeout(void)
+{
+    enum { N = 1000 };
+    lesson_say("Now 1000 files. If poll() may sleep, it puts an entry into the wait queue of each "
+               "that it asks, until it finds one that is ready; and it takes them out in the end:");
+    double at_once = cost_of_poll(poll_now, N, N - 1);
+    double first = cost_of_poll(poll_for_ever, N, 0);
+    double last = cost_of_poll(poll_for_ever, N, N - 1);
     double asleep = lesson_cost(poll_and_sleep, NULL, 20);
-    lesson_bar("one is ready", costs[2], asleep, "%.0f ns");
+    lesson_bar("the last is ready, timeout 0", at_once, asleep, "%.0f ns");
+    lesson_bar("the first is, no timeout", first, asleep, "%.0f ns");
+    lesson_bar("the last is, no timeout", last, asleep, "%.0f ns");
     lesson_bar("none is, and it sleeps", asleep, asleep, "%.0f ns");
-    lesson_claim(asleep > 1.5 * costs[2], "a call that sleeps costs more than one that does not");
+    lesson_claim(last > 1.5 * at_once, "it costs more if it may sleep, though it does not sleep");
+    lesson_claim(last > 1.5 * first, "not so if the first is ready: it enters no queue after that");
+    lesson_claim(asleep > 1.5 * at_once,
+                 "a call that sleeps costs more than one that may not sleep");
 }
 
 /* What select costs, the call and the search, for `count` files, the last of which is ready. */
@@ -310,6 +330,7 @@ static void measure(void)
     for (int i = 0; i < MOST; i++)
         many.entries[i] = (struct pollfd){.fd = new_file(), .events = POLLIN};
     poll_by_count();
+    poll_by_timeout();
     select_by_number();
 }
 
@@ -421,7 +442,7 @@ static bool count_a_wait(const char *name, enum how how, int first, int count,
 
 static void count_waits(void)
 {
-    enum { BITS = ROUSE_SIM_SETSIZE, ENTRY = 8 + 2 /* bytes, in and out */ };
+    enum { BITS = ROUSE_SIM_SETSIZE, ENTRY = 8 + 2 /* bytes, in and out */, WORD = 8 };
     bool polls = true, selects = true, epolls = true, high;
     lesson_say("Waits that sleep until one of N files is ready; nothing else is ready then. How "
                "often main was put into a wait queue (and taken out), how often a file was asked, "
@@ -432,12 +453,12 @@ static void count_waits(void)
         polls &= count_a_wait("poll", POLL, 0, n, (uint64_t[]){by_n, 2 * by_n, 0, ENTRY * by_n});
     }
     for (int n = TEN; n <= BITS; n = n == 1000 ? BITS : 10 * n) {
-        uint64_t by_n = (uint64_t)n, words = (by_n + 63) / 64, bytes = (by_n + 7) / 8;
+        uint64_t by_n = (uint64_t)n, words = (by_n + 63) / 64;
         selects &= count_a_wait("select", SELECT, 0, n,
-                                (uint64_t[]){by_n, 2 * by_n, 2 * words, 2 * 3 * bytes});
+                                (uint64_t[]){by_n, 2 * by_n, 2 * words, 2 * WORD * words});
     }
     high = count_a_wait("select, 1014 on", SELECT, BITS - TEN, TEN,
-                        (uint64_t[]){TEN, 2 * TEN, 2 * BITS / 64, 2 * 3 * BITS / 8});
+                        (uint64_t[]){TEN, 2 * TEN, 2 * BITS / 64, 2 * BITS / 8});
     for (int n = TEN; n <= MOST; n *= 10)
         epolls &= count_a_wait("epoll", EPOLL, 0, n, (uint64_t[]){1, 1, 0, 12});
     lesson_claim(polls, "poll: N links, 2 N questions, 10 N bytes");

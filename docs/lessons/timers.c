@@ -72,7 +72,7 @@ static void loop_without_descriptors(void)
     lesson_show("it took", "%" PRId64 " ms", time / LESSON_MS);
     lesson_show("processor time of that", "%" PRId64 " us", cpu / 1000);
     lesson_show("turns", "%" PRIu64, turns);
-    lesson_show("times it was woken", "%" PRIu64, woken);
+    lesson_show(spins ? "waits, none of which slept" : "times it was woken", "%" PRIu64, woken);
     lesson_claim(beat.early == 0, "the timer was never called before its time");
     if (spins)
         lesson_claim(turns > BEATS, "spin asks all the time, and has gone round for nothing");
@@ -245,7 +245,7 @@ static void look_with_strace(void)
 {
     static char text[1 << 20];
     if (!lesson_strace("trace=all", push_many, NULL, text, sizeof text)) {
-        lesson_skip("the system calls: there is no strace, or it may not trace");
+        lesson_skip("the system calls: there is no strace, it may not trace, or /proc is hidden");
         return;
     }
     const char *first = strstr(text, "getppid()");

@@ -119,7 +119,7 @@ static const struct way by_epoll = {open_epolls, take_by_epoll, send_byte};
 static const struct scene scenes[] = {
     {.say = "Three threads sleep in recv() on one TCP socket: A fell asleep first, then B, then C. "
             "Three bytes come, one after the other. Who is woken is who has had to wait once more "
-            "after that, as /proc/PID/status counts it:",
+            "after that, as /proc/TID/task/TID/status counts it:",
      .way = &by_recv,
      .woken = SLEEPERS},
     {.say = "The same in read() on a pipe:",

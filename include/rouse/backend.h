@@ -94,7 +94,7 @@ enum rouse_kind {
  * The system calls that the loop makes on behalf of its user. There is one table for the operating
  * system; a backend may bring its own, for descriptors that exist only in its model, or to make the
  * n-th call fail in a test. Results are 0 (or a count) or -errno; -EINTR may be returned. Nothing
- * blocks, but read and write on what is no socket and not non-blocking.
+ * blocks, but on what is not non-blocking an accept, and reads and writes if it is no socket.
  */
 struct rouse_system {
     /* The monotonic clock, in nanoseconds. */

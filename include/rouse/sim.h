@@ -13,14 +13,29 @@
  *
  * What surprises: a call by which a task would sleep cannot keep its place in a C function that has
  * to return. It returns -ROUSE_SIM_ASLEEP, and the task's function returns with it; when the task
- * is woken, its function is called again and makes the same call again. The first task has a stack
- * of its own, and its calls sleep as real ones do.
+ * is woken, its function is called again and makes the same call again, on what the number stands
+ * for by then. The first task has a stack of its own, and its calls sleep as real ones do.
  *
- * And rouse_nonblock() asks the operating system, which does not know these descriptors: here it is
- * rouse_sim_block() that says whether calls on one sleep.
+ * A loop runs in the first task; a turn of it in another is -EPERM. To a loop the other tasks, and
+ * events, are what other threads are: they may call rouse_wake() and rouse_post(), and nothing else
+ * of it, which here nobody notices. To end its run, they post a task that calls rouse_stop(). And
+ * threads of the operating system have no part in the machine's time: that a thread is still to
+ * post something does not keep it from ending a wait with -EDEADLK. Make them tasks.
+ *
+ * The descriptors are numbers from 0 up, and the operating system knows nothing of them: to it they
+ * are others, or none. What is to be done to one is done through the loop, or by a call of this
+ * header: rouse_sim_block() in place of rouse_nonblock(), and rouse_sim_close().
+ *
+ * To try a server: boot; open a loop on a backend sim:NAME (by default it is one of the real ones);
+ * make a listener that does not block, and hand it to the server; start tasks that connect to it;
+ * run. When the run has ended, rouse_sim_sleep() lets tasks that are left go on. Then close the
+ * loop, and halt. docs/examples/rehearsal.c is short, and does that.
  *
  * Results are 0 (or a count, or a descriptor), or -errno: -EBADF for what is no open descriptor,
- * -EINVAL without a machine.
+ * and for any without a machine; -EINVAL for other calls without one, and for NULL and numbers that
+ * mean nothing; -ENOMEM; and of calls that sleep -EINTR, -EDEADLK (all sleep, and nothing is to
+ * come), -EAGAIN (in an event, which cannot sleep), -EALREADY (of a task that another call has put
+ * to sleep, and that has not returned). Others are told where they come from.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,27 +52,30 @@ extern "C" {
 
 /* A step of the machine; `object` is a file unless it is said otherwise, and `amount` is 1. */
 enum rouse_sim_what {
-    ROUSE_SIM_CALLED,      /* a system call begins; object 0 if it concerns many */
-    ROUSE_SIM_ASKED,       /* a file was asked what it is ready for */
-    ROUSE_SIM_LOOKED,      /* select has looked at the bits of 64 descriptors; object 0 */
-    ROUSE_SIM_SEARCHED,    /* an epoll's tree was searched; amount: the items looked at */
-    ROUSE_SIM_LINKED,      /* an entry was put into the file's wait queue */
-    ROUSE_SIM_UNLINKED,    /* and taken out */
-    ROUSE_SIM_WALKED,      /* the wait queue of a file that has changed is walked */
-    ROUSE_SIM_HOOKED,      /* the walk has called epoll's hook */
-    ROUSE_SIM_LISTED,      /* the file was put on an epoll's ready list */
-    ROUSE_SIM_UNLISTED,    /* and taken from it */
-    ROUSE_SIM_READIED,     /* a sleeping task was put into the run queue; object: the task */
-    ROUSE_SIM_SLEPT,       /* the task that ran went to sleep; object: the task */
-    ROUSE_SIM_SCHEDULED,   /* a task was given the processor; object: the task */
-    ROUSE_SIM_COPIED_IN,   /* amount: bytes copied from a task to the machine; object 0: a call's
-                              arguments */
-    ROUSE_SIM_COPIED_OUT,  /* amount: bytes copied from the machine to a task, alike */
-    ROUSE_SIM_ARRIVED,     /* amount: bytes that came to a socket */
-    ROUSE_SIM_PASSED,      /* amount: nanoseconds until the next thing was due; object 0 */
-    ROUSE_SIM_COMPUTED,    /* amount: nanoseconds that a task computes; object: the task */
+    ROUSE_SIM_CALLED,     /* a read, a write, an accept or a call for many begins, or is made again
+                             by a task that slept in it; object 0 if it concerns many */
+    ROUSE_SIM_ASKED,      /* a file was asked what it is ready for */
+    ROUSE_SIM_LOOKED,     /* select has looked at the bits of 64 descriptors; object 0 */
+    ROUSE_SIM_SEARCHED,   /* an epoll's tree was searched; amount: the items looked at */
+    ROUSE_SIM_LINKED,     /* an entry was put into the file's wait queue */
+    ROUSE_SIM_UNLINKED,   /* and taken out */
+    ROUSE_SIM_WALKED,     /* the wait queue of a file that has changed is walked */
+    ROUSE_SIM_HOOKED,     /* the walk has called epoll's hook */
+    ROUSE_SIM_LISTED,     /* the file was put on an epoll's ready list */
+    ROUSE_SIM_UNLISTED,   /* and taken from it */
+    ROUSE_SIM_READIED,    /* a task that slept, or is new, joined the run queue; object: the task */
+    ROUSE_SIM_SLEPT,      /* the task that ran went to sleep; object: the task */
+    ROUSE_SIM_SCHEDULED,  /* a task was given the processor; object: the task */
+    ROUSE_SIM_COPIED_IN,  /* amount: bytes copied from a task to the machine; object 0: a call's
+                             arguments */
+    ROUSE_SIM_COPIED_OUT, /* amount: bytes copied from the machine to a task, alike */
+    ROUSE_SIM_ARRIVED,    /* amount: bytes that came to a socket */
+    ROUSE_SIM_PASSED,     /* amount: nanoseconds until the next thing was due; object 0. Of what is
+                             computed only those until the last of them */
+    ROUSE_SIM_COMPUTED,   /* amount: nanoseconds that a task computes; object: the task */
     ROUSE_SIM_INTERRUPTED, /* a signal ended the sleep of a task; object: the task */
-    ROUSE_SIM_WHATS        /* how many there are */
+    ROUSE_SIM_FAULTED, /* something is made to go wrong; object 0, amount: enum rouse_sim_fault */
+    ROUSE_SIM_WHATS    /* how many there are */
 };
 
 struct rouse_sim_step {
@@ -71,12 +89,20 @@ struct rouse_sim_step {
 /* ---- The machine --------------------------------------------------------------------------- */
 
 /* What goes wrong, in how many of a thousand cases. */
+enum rouse_sim_fault {
+    ROUSE_SIM_SHORT_COUNT,
+    ROUSE_SIM_INTERRUPT,
+    ROUSE_SIM_SPURIOUS,
+    ROUSE_SIM_NO_MEMORY,
+    ROUSE_SIM_LATE
+};
 struct rouse_sim_faults {
     uint16_t short_counts; /* a read or write moves less than it could; but what a pipe promises to
                               write whole is whole */
-    uint16_t interrupts;   /* a sleep ends with -EINTR; at 1000 none lasts */
-    uint16_t spurious;     /* a sleep ends for nothing, alike */
-    uint16_t no_memory;    /* a new file, or a registration, finds none: -ENOMEM */
+    uint16_t interrupts;   /* a sleep ends with -EINTR; at 1000 none lasts, and time stands still */
+    uint16_t spurious;     /* a sleep ends for nothing; of a task not twice at the same time */
+    uint16_t no_memory;    /* a new file, an accept or a registration finds none: -ENOMEM; a connect
+                              is refused for want of it at the other end, and data resets */
     uint16_t late;         /* a packet takes ten times as long */
 };
 
@@ -88,7 +114,8 @@ struct rouse_sim_config {
     uint32_t reserved;
     uint64_t seed;   /* of all that is left to chance: the order of what is due at the same time,
                         and the faults */
-    int64_t latency; /* ns that a packet travels; 0: it is there when the call returns */
+    int64_t latency; /* ns that a packet travels, of which a connection has one at a time in either
+                        direction; 0: it is there when the call returns */
     struct rouse_sim_faults faults;
     const struct rouse_allocator *allocator;                         /* NULL: realloc and free */
     void (*trace)(void *context, const struct rouse_sim_step *step); /* NULL: counted only */
@@ -98,9 +125,10 @@ struct rouse_sim_config {
 /* Boots the machine; NULL: as it is by default. Errors: -EBUSY (there is one), -EINVAL, -ENOMEM. */
 ROUSE_API int rouse_sim_boot(const struct rouse_sim_config *config);
 
-/* Everything is gone, open descriptors and tasks included. Loops on it are closed before. For the
- * first task, and not while it sleeps. */
-ROUSE_API void rouse_sim_halt(void);
+/* Everything is gone, open descriptors and tasks included. Loops on it are closed before, as are
+ * the descriptors: returns how many were still open. For the first task, and not while it sleeps or
+ * a step is told; -EPERM for others. */
+ROUSE_API int rouse_sim_halt(void);
 
 ROUSE_API void rouse_sim_fail(const struct rouse_sim_faults *faults); /* from now on; NULL: none */
 ROUSE_API uint64_t rouse_sim_count(enum rouse_sim_what what); /* how often so far; 0: no machine */
@@ -117,7 +145,8 @@ struct rouse_sim_task {
     struct rouse_link link;
     const char *name;
     /* Called when it is the task's turn. Returns 0 when it has ended, 1 to give up the processor;
-     * what it returns does not count if a call has put it to sleep. */
+     * what it returns does not count if a call has put it to sleep. Time does not move as long as
+     * any task is ready. */
     int (*run)(struct rouse_sim_task *task);
     enum rouse_sim_state state;
     uint32_t id;
@@ -126,25 +155,23 @@ struct rouse_sim_task {
 
 /* Starts a task, which is ready then. The struct is the caller's, zeroed but for name and run, and
  * stays until it has ended, as it does when the machine is halted; then it may be started again.
- * -EINVAL, -EALREADY. */
+ * -EALREADY. */
 ROUSE_API int rouse_sim_start(struct rouse_sim_task *task);
 
-/* Sleeps for so many nanoseconds; 0: until the others that are ready have had their turn. -EINTR;
- * and -EDEADLK, as from every call that sleeps: all sleep, and nothing is to come. */
+/* Sleeps for so many nanoseconds, or if it is not more than 0 until all others sleep. */
 ROUSE_API int rouse_sim_sleep(int64_t ns);
 
-/* Computes for so many nanoseconds, during which the others have a processor of their own. For the
- * first task; -EPERM for others. */
+/* Computes for so many nanoseconds, during which the others have a processor of their own, and
+ * until they sleep. For the first task; -EPERM for others. */
 ROUSE_API int rouse_sim_compute(int64_t ns);
 
 /* Interrupts the sleep of a task, the present or else the next one. NULL: of the first task; this
- * from any thread, and from signal handlers, for which a machine in which all sleep does not wait,
- * however: see -EDEADLK. */
+ * from any thread, and from signal handlers. */
 ROUSE_API void rouse_sim_interrupt(struct rouse_sim_task *task);
 
 /* Has the machine call `fn` at a time: what a device does, or a script. It belongs to no task, and
  * its calls do not sleep. The struct is the caller's, zeroed, and stays until then or until it is
- * cancelled; `fn` may set it again. -ENOMEM. */
+ * cancelled; `fn` may set it again. What interrupts a task in a read so gives that a timeout. */
 struct rouse_sim_event {
     int64_t time;
     void (*fn)(struct rouse_sim_event *event);
@@ -156,9 +183,11 @@ ROUSE_API void rouse_sim_cancel(struct rouse_sim_event *event);
 
 /* ---- System calls -------------------------------------------------------------------------- */
 
-/* Descriptors: the lowest free number each. -EMFILE, -ENOMEM. A connect tells of a socket whose
- * request is on its way: WRITE says that it is connected, or ERROR that it was refused; -ENOTSOCK.
- * An accept: -EINVAL (no listener), -EAGAIN. */
+/* Descriptors: the lowest free number each. -EMFILE. A listener keeps one connection more than its
+ * backlog for who accepts, as on Linux. A connect tells of a socket whose request is on its way:
+ * WRITE says that it is connected, or ERROR that it was refused, as reads and writes do by
+ * -ECONNREFUSED: nobody listens, or as many wait as may. -ENOTSOCK. An accept: -EMFILE and -ENOMEM
+ * also if nobody waits, and who does waits on; then -EINVAL (no listener), -EAGAIN. */
 ROUSE_API int rouse_sim_pipe(rouse_fd fds[2]); /* fds[0] reads, fds[1] writes */
 ROUSE_API int rouse_sim_pair(rouse_fd fds[2]); /* two connected sockets of this machine */
 ROUSE_API int rouse_sim_socket(void);          /* one that is not connected */
@@ -176,18 +205,23 @@ ROUSE_API int rouse_sim_reset(rouse_fd fd);
 ROUSE_API int rouse_sim_block(rouse_fd fd, int blocks);
 
 /* As read(2) and write(2), shutdown(2) of ROUSE_READ, ROUSE_WRITE or both, and SO_ERROR, which is
- * consumed. A write to what nobody reads is -EPIPE, and raises no signal. */
+ * consumed. A write moves what there is room for, and sleeps only if that is nothing; to what
+ * nobody reads it is -EPIPE, and raises no signal. There is no urgent data. Bytes that come to a
+ * socket that is shut both ways reset it, and a listener that is shut for READ is one no more. */
 ROUSE_API int64_t rouse_sim_read(rouse_fd fd, void *buffer, size_t size);
 ROUSE_API int64_t rouse_sim_write(rouse_fd fd, const void *data, size_t size);
 ROUSE_API int rouse_sim_shut(rouse_fd fd, uint32_t directions);
 ROUSE_API int rouse_sim_error(rouse_fd fd);
 
-/* Waiting for many. Timeouts in ns; negative is for ever, 0 lets others run and does not sleep.
+/* Waiting for many. Timeouts in ns; negative is for ever, 0 does not sleep, and of the first task
+ * lets others run before.
  * HANGUP in `want` asks to be told of the half of one, too: the peer writes no more. Calls that can
- * sleep for a time, and select and poll, are for the first task: -EPERM for others. -EINTR. */
+ * sleep for a time, and select and poll, are for the first task: -EPERM for others. */
 
 /* Three sets of bits in and out, any of which may be NULL, up to but not including the descriptor
- * `bound`, which is at most ROUSE_SIM_SETSIZE. How many bits are set; -EBADF if one is not open. */
+ * `bound`, which is at most ROUSE_SIM_SETSIZE. How many bits are set; -EBADF if one is not open. As
+ * on Linux whole words are copied; and what comes to a socket wakes also who asks something else of
+ * it, as it might be urgent. */
 #define ROUSE_SIM_SETSIZE 1024
 struct rouse_sim_set {
     uint64_t words[ROUSE_SIM_SETSIZE / 64];
@@ -195,7 +229,8 @@ struct rouse_sim_set {
 ROUSE_API int rouse_sim_select(int bound, struct rouse_sim_set *read, struct rouse_sim_set *write,
                                struct rouse_sim_set *priority, int64_t timeout_ns);
 
-/* An array in and out. How many entries are ready; ROUSE_SIM_CLOSED: it is not open. */
+/* An array in and out. How many entries are ready; ROUSE_SIM_CLOSED: it is not open. -EINVAL if
+ * there are more than the process may have descriptors. */
 #define ROUSE_SIM_CLOSED     0x4000u
 #define ROUSE_SIM_ENTRY_SIZE 8 /* bytes that an entry is copied in as, and 2 out, as on Linux */
 struct rouse_sim_pollfd {
@@ -206,8 +241,8 @@ struct rouse_sim_pollfd {
 ROUSE_API int rouse_sim_poll(struct rouse_sim_pollfd *entries, uint32_t count, int64_t timeout_ns);
 
 /* A descriptor that keeps what is wanted. `want` may have EDGE, ONESHOT and EXCLUSIVE (of several
- * that watch a file, one is woken; from the start, and not with ONESHOT or of an epoll: -EINVAL).
- * -EEXIST, -ENOENT, -ELOOP, -ENOMEM. */
+ * that watch a file, one is woken; from the start, with READ, WRITE and EDGE only, and not of an
+ * epoll: -EINVAL). -EEXIST, -ENOENT, -ELOOP. */
 #define ROUSE_SIM_EXCLUSIVE  0x8000u
 #define ROUSE_SIM_EVENT_SIZE 12 /* bytes that an event is copied as, as on Linux */
 enum rouse_sim_op { ROUSE_SIM_ADD, ROUSE_SIM_MODIFY, ROUSE_SIM_REMOVE };
@@ -228,7 +263,7 @@ struct rouse_sim_file {
     int blocks;
     uint32_t ready;    /* READ, WRITE, ERROR and HANGUP; an epoll's READ: something is listed */
     uint32_t received; /* bytes that wait to be read, or connections to be accepted */
-    uint32_t sent;     /* bytes that wait to be sent, as the peer has no room for them */
+    uint32_t sent;     /* bytes that the peer does not have yet; of a pipe, that nobody has read */
     uint32_t room;
 };
 
@@ -236,8 +271,9 @@ struct rouse_sim_file {
 ROUSE_API int rouse_sim_look(rouse_fd fd, struct rouse_sim_file *file);
 
 /* The entries of a file's wait queue, in order; 0, or -ENOENT behind the last. */
+enum rouse_sim_how { ROUSE_SIM_BY_CALL, ROUSE_SIM_BY_WALK, ROUSE_SIM_BY_HOOK };
 struct rouse_sim_waiter {
-    enum rouse_sim_how { ROUSE_SIM_BY_CALL, ROUSE_SIM_BY_WALK, ROUSE_SIM_BY_HOOK } how;
+    enum rouse_sim_how how;
     uint32_t who;  /* the task that sleeps in a read, write, accept or wait, or in a walk (select,
                       poll); of a hook the epoll's number in steps */
     int exclusive; /* it stands behind the others, and ends the walk if it was woken */
