@@ -172,6 +172,14 @@ static void every_maker_knows_the_limit(void **state)
         }
 }
 
+static void two_need_a_place_for_their_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(rouse_sim_pipe(NULL), -EINVAL);
+    assert_int_equal(rouse_sim_pair(NULL), -EINVAL);
+    assert_int_equal(OPENED(rouse_sim_socket()), 0);
+}
+
 static void connection_that_found_no_number_waits_on(void **state)
 {
     (void)state;
@@ -269,6 +277,7 @@ int main(void)
         CASE(dup2_that_fails_closes_nothing),
         CASE(what_is_not_open_is_refused_by_every_call),
         CASE(every_maker_knows_the_limit),
+        CASE(two_need_a_place_for_their_numbers),
         CASE(connection_that_found_no_number_waits_on),
         CASE(file_stays_as_long_as_a_call_sleeps_on_it),
         CASE(file_is_given_up_in_the_walk_of_its_own_queue),

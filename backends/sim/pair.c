@@ -198,7 +198,7 @@ static const struct sim_kind pair_kind = {
 
 int rouse_sim_pair(rouse_fd fds[2])
 {
-    if (machine == NULL)
+    if (machine == NULL || fds == NULL)
         return -EINVAL;
     struct pair *pair = machine_new(sizeof *pair);
     if (pair == NULL)

@@ -200,7 +200,7 @@ static const struct sim_kind kinds[2] = {
 
 int rouse_sim_pipe(rouse_fd fds[2])
 {
-    if (machine == NULL)
+    if (machine == NULL || fds == NULL)
         return -EINVAL;
     struct pipe *pipe = machine_new(size_of_pipe());
     if (pipe == NULL)

@@ -32,10 +32,10 @@
  * loop, and halt. docs/examples/rehearsal.c is short, and does that.
  *
  * Results are 0 (or a count, or a descriptor), or -errno: -EBADF for what is no open descriptor,
- * and for any without a machine; -EINVAL for other calls without one, and for NULL and numbers that
- * mean nothing; -ENOMEM; and of calls that sleep -EINTR, -EDEADLK (all sleep, and nothing is to
- * come), -EAGAIN (in an event, which cannot sleep), -EALREADY (of a task that another call has put
- * to sleep, and that has not returned). Others are told where they come from.
+ * and for any without a machine; -EINVAL for other calls without one, and for arguments that mean
+ * nothing; -ENOMEM; and of calls that sleep -EINTR, -EDEADLK (all sleep, and nothing is to come),
+ * -EAGAIN (in an event, which cannot sleep), -EALREADY (of a task that another call has put to
+ * sleep, and that has not returned). Others are told where they come from.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -214,9 +214,9 @@ ROUSE_API int rouse_sim_shut(rouse_fd fd, uint32_t directions);
 ROUSE_API int rouse_sim_error(rouse_fd fd);
 
 /* Waiting for many. Timeouts in ns; negative is for ever, 0 does not sleep, and of the first task
- * lets others run before.
- * HANGUP in `want` asks to be told of the half of one, too: the peer writes no more. Calls that can
- * sleep for a time, and select and poll, are for the first task: -EPERM for others. */
+ * lets others run before. HANGUP in `want` asks to be told of the half of one, too: the peer writes
+ * no more. Calls that can sleep for a time, and select and poll, are for the first task: -EPERM for
+ * others. */
 
 /* Three sets of bits in and out, any of which may be NULL, up to but not including the descriptor
  * `bound`, which is at most ROUSE_SIM_SETSIZE. How many bits are set; -EBADF if one is not open. As
