@@ -160,6 +160,36 @@ static void interrupt_behind_a_wake_takes_nothing_away(void **state)
     assert_int_equal(a.result, 1);
 }
 
+static int64_t reads_and_rests(struct actor *self)
+{
+    char byte;
+    if (self->event.token == 0) {
+        int64_t n = rouse_sim_read(self->fd, &byte, 1);
+        if (n == -ROUSE_SIM_ASLEEP)
+            return n;
+        assert_int_equal(n, 1);
+        self->event.token = 1;
+    }
+    return rouse_sim_sleep(50);
+}
+
+/* It has ended the read, which found a byte all the same, and does not end what comes after it. */
+static void interrupt_is_spent_by_the_call_that_it_has_ended(void **state)
+{
+    (void)state;
+    static struct actor a;
+    rouse_fd pipe[2];
+    CHECK_OK(NULL, rouse_sim_pipe(pipe));
+    actor_start(&a, 'a', reads_and_rests, pipe[0]);
+    rouse_sim_interrupt(&a.task);
+    assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
+    sim_pass(49);
+    CHECK_JOURNAL("");
+    sim_pass(1);
+    CHECK_JOURNAL("a");
+    assert_int_equal(a.result, 0);
+}
+
 static void interrupt_ends_every_kind_of_sleep_of_the_first(void **state)
 {
     (void)state;
@@ -210,6 +240,7 @@ int main(void)
         CASE(sleep_that_is_given_up_is_forgotten),
         CASE(interrupt_waits_for_a_sleep),
         CASE(interrupt_behind_a_wake_takes_nothing_away),
+        CASE(interrupt_is_spent_by_the_call_that_it_has_ended),
         CASE(interrupt_ends_every_kind_of_sleep_of_the_first),
         CASE(interrupt_of_the_first_waits_for_a_sleep),
     };

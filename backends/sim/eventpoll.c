@@ -318,6 +318,7 @@ int rouse_sim_epoll_wait(rouse_fd fd, struct rouse_event *events, int nevents, i
     }
     alarm_cancel(&alarm);
     file_drop(&epoll->file);
+    task_answered();
     if (n > 0)
         machine_step(ROUSE_SIM_COPIED_OUT, 0, (uint64_t)n * ROUSE_SIM_EVENT_SIZE);
     return n > 0 ? n : error;

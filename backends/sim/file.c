@@ -164,6 +164,7 @@ int64_t file_read(rouse_fd fd, void *buffer, size_t size, bool waits)
     while (sleeps(file, &n, waits));
     tell_of_rest(file, n, size, ROUSE_READ);
     file_drop(file);
+    task_answered();
     return n;
 }
 
@@ -182,6 +183,7 @@ int64_t file_write(rouse_fd fd, const void *data, size_t size, bool waits)
     while (sleeps(file, &n, waits));
     tell_of_rest(file, n, size, ROUSE_WRITE);
     file_drop(file);
+    task_answered();
     return n;
 }
 

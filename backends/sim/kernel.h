@@ -63,6 +63,7 @@
 #define socket_of            rouse_sim_socket_of
 #define socket_post          rouse_sim_socket_post
 #define socket_reset         rouse_sim_socket_reset
+#define task_answered        rouse_sim_task_answered
 #define task_ready           rouse_sim_task_ready
 #define task_sleep           rouse_sim_task_sleep
 #define task_sleep_on        rouse_sim_task_sleep_on
@@ -116,6 +117,9 @@ int task_yield(void);
  * -EINTR, -EDEADLK, -EAGAIN (nobody runs), -EALREADY (it sleeps), or -ROUSE_SIM_ASLEEP. */
 int task_sleep(void);
 int task_sleep_on(struct sim_file *file, bool exclusive);
+
+/* A call that might have slept has an answer: a signal that ended its sleep before is spent. */
+void task_answered(void);
 
 /* The wake function of the second, and whom it wakes. */
 sim_wake task_wakes;

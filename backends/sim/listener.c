@@ -197,5 +197,6 @@ int rouse_sim_accept(rouse_fd fd)
         error = wait_for_client(file);
     number = error == 0 ? take_out(socket_of(file)) : error;
     file_drop(file);
+    task_answered();
     return number;
 }

@@ -209,6 +209,12 @@ int task_sleep_on(struct sim_file *file, bool exclusive)
     return task_sleep();
 }
 
+void task_answered(void)
+{
+    if (machine->running != NULL)
+        sleep_of(machine->running)->told = false;
+}
+
 void tasks_end(void)
 {
     while (!link_empty(&machine->sleeping))
