@@ -61,7 +61,7 @@ static void interrupt_comes_once(void **state)
 }
 
 /* What one does that was interrupted in a sleep, instead of calling again. */
-enum { ENDS, YIELDS, READS };
+enum { ENDS, YIELDS, IS_TOLD, SLEEPS };
 
 struct idler {
     struct rouse_sim_task task;
@@ -79,8 +79,10 @@ static int idle(struct rouse_sim_task *task)
         assert_int_equal(rouse_sim_sleep(100), -ROUSE_SIM_ASLEEP);
         return 1;
     case 1:
-        if (self->then == READS)
+        if (self->then >= IS_TOLD)
             assert_int_equal(rouse_sim_read(self->fd, &byte, 1), -EINTR);
+        if (self->then == SLEEPS)
+            assert_int_equal(rouse_sim_read(self->fd, &byte, 1), -ROUSE_SIM_ASLEEP);
         return self->then != ENDS;
     default:
         if (rouse_sim_sleep(1000) == -ROUSE_SIM_ASLEEP)
@@ -95,13 +97,17 @@ static void sleep_that_is_given_up_is_forgotten(void **state)
     (void)state;
     rouse_fd pipe[2];
     CHECK_OK(NULL, rouse_sim_pipe(pipe));
-    for (int then = ENDS; then <= READS; then++) {
+    for (int then = ENDS; then <= SLEEPS; then++) {
         struct idler *idler = calloc(1, sizeof *idler);
         assert_non_null(idler);
         *idler = (struct idler){.task = {.run = idle}, .then = then, .fd = pipe[0]};
         CHECK_OK(NULL, rouse_sim_start(&idler->task));
         sim_pass(0);
         rouse_sim_interrupt(&idler->task);
+        if (then == SLEEPS) {
+            sim_pass(500); /* the time of the sleep that was given up is over */
+            assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
+        }
         sim_pass(999);
         CHECK_JOURNAL("");
         sim_pass(1);
@@ -160,34 +166,50 @@ static void interrupt_behind_a_wake_takes_nothing_away(void **state)
     assert_int_equal(a.result, 1);
 }
 
-static int64_t reads_and_rests(struct actor *self)
+/* Makes a call that has been given, and then rests. */
+struct rester {
+    struct actor actor; /* first */
+    int64_t (*first)(struct actor *self);
+    bool rests;
+};
+
+static int64_t calls_and_rests(struct actor *self)
 {
-    char byte;
-    if (self->event.token == 0) {
-        int64_t n = rouse_sim_read(self->fd, &byte, 1);
-        if (n == -ROUSE_SIM_ASLEEP)
-            return n;
-        assert_int_equal(n, 1);
-        self->event.token = 1;
+    struct rester *rester = (struct rester *)(void *)self;
+    if (!rester->rests) {
+        int64_t result = rester->first(self);
+        if (result == -ROUSE_SIM_ASLEEP)
+            return result;
+        assert_true(result > 0);
+        rester->rests = true;
     }
     return rouse_sim_sleep(50);
 }
 
-/* It has ended the read, which found a byte all the same, and does not end what comes after it. */
+/* It has ended that call, which had an answer all the same, and does not end what comes after. */
 static void interrupt_is_spent_by_the_call_that_it_has_ended(void **state)
 {
     (void)state;
-    static struct actor a;
-    rouse_fd pipe[2];
-    CHECK_OK(NULL, rouse_sim_pipe(pipe));
-    actor_start(&a, 'a', reads_and_rests, pipe[0]);
-    rouse_sim_interrupt(&a.task);
-    assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
-    sim_pass(49);
-    CHECK_JOURNAL("");
-    sim_pass(1);
-    CHECK_JOURNAL("a");
-    assert_int_equal(a.result, 0);
+    static int64_t (*const calls[])(struct actor * self) = {actor_reads, actor_waits,
+                                                            actor_accepts};
+    for (int i = 0; i < 3; i++) {
+        static struct rester a;
+        rouse_fd pipe[2];
+        CHECK_OK(NULL, rouse_sim_pipe(pipe));
+        rouse_fd listener = OPENED(rouse_sim_listen(1));
+        rouse_fd epoll = OPENED(rouse_sim_epoll_create());
+        CHECK_OK(NULL, rouse_sim_epoll_ctl(epoll, ROUSE_SIM_ADD, pipe[0], ROUSE_READ, 0));
+        a = (struct rester){.first = calls[i]};
+        actor_start(&a.actor, 'a', calls_and_rests, i == 0 ? pipe[0] : i == 1 ? epoll : listener);
+        rouse_sim_interrupt(&a.actor.task);
+        assert_int_equal(rouse_sim_write(pipe[1], "x", 1), 1);
+        OPENED(rouse_sim_connect(listener));
+        sim_pass(49);
+        CHECK_JOURNAL("");
+        sim_pass(1);
+        CHECK_JOURNAL("a");
+        assert_int_equal(a.actor.result, 0);
+    }
 }
 
 static void interrupt_ends_every_kind_of_sleep_of_the_first(void **state)

@@ -76,7 +76,10 @@ static void be_woken(void)
     CHECK_OK(loop, rouse_wake(loop));
     CHECK_OK(NULL, rouse_sim_sleep(100)); /* it is not for this sleep */
     assert_int_equal(rouse_sim_now(), 600);
+    uint64_t slept = rouse_sim_count(ROUSE_SIM_SLEPT);
     assert_int_equal(rouse_turn(loop, -1), 0);
+    assert_int_equal(rouse_sim_count(ROUSE_SIM_SLEPT),
+                     slept);                   /* but the loop does not sleep then */
     assert_int_equal(rouse_turn(loop, 50), 0); /* and once */
     assert_int_equal(rouse_sim_now(), 650);
 }

@@ -64,11 +64,6 @@ void rouse_sim_cancel(struct rouse_sim_event *event)
         sift(place, last);
 }
 
-bool clock_is_set(const struct rouse_sim_event *event)
-{
-    return event->reserved[PLACE] != 0;
-}
-
 bool clock_pass(int64_t until)
 {
     if (machine->ndue == 0 || machine->due[0]->time > until)

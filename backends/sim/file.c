@@ -47,18 +47,23 @@ void file_release_dropped(void)
     }
 }
 
-int file_open(struct sim_file *file)
+int file_number(void)
 {
     uint32_t number = machine->lowest;
     while (number < machine->config.descriptors && machine->files[number] != NULL)
         number++;
     machine->lowest = number;
-    if (number == machine->config.descriptors) {
+    return number < machine->config.descriptors ? (int)number : -EMFILE;
+}
+
+int file_open(struct sim_file *file)
+{
+    int number = file_number();
+    if (number >= 0)
+        machine->files[number] = file;
+    else
         file_drop(file);
-        return -EMFILE;
-    }
-    machine->files[number] = file;
-    return (int)number;
+    return number;
 }
 
 struct sim_file *file_of(rouse_fd fd)

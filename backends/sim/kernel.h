@@ -23,7 +23,6 @@
 /* As in core/names.h: what these files call each other by. */
 #define alarm_cancel         rouse_sim_alarm_cancel
 #define alarm_set            rouse_sim_alarm_set
-#define clock_is_set         rouse_sim_clock_is_set
 #define clock_pass           rouse_sim_clock_pass
 #define eventpoll_forget     rouse_sim_eventpoll_forget
 #define eventpoll_hooked     rouse_sim_eventpoll_hooked
@@ -33,6 +32,7 @@
 #define file_drop            rouse_sim_file_drop
 #define file_init            rouse_sim_file_init
 #define file_of              rouse_sim_file_of
+#define file_number          rouse_sim_file_number
 #define file_open            rouse_sim_file_open
 #define file_read            rouse_sim_file_read
 #define file_release_dropped rouse_sim_file_release_dropped
@@ -118,12 +118,12 @@ int task_yield(void);
 int task_sleep(void);
 int task_sleep_on(struct sim_file *file, bool exclusive);
 
-/* A call that might have slept has an answer: a signal that ended its sleep before is spent. */
-void task_answered(void);
-
 /* The wake function of the second, and whom it wakes. */
 sim_wake task_wakes;
 struct rouse_sim_task *task_woken(struct sim_entry *entry);
+
+/* A call that might have slept has an answer: a signal that ended its sleep before is spent. */
+void task_answered(void);
 
 /* Makes the first task ready after a time; never if it is negative, and is over at once if it is
  * 0. */
@@ -139,9 +139,6 @@ void alarm_cancel(struct sim_alarm *alarm);
 
 /* To what is due next, which happens; false if nothing is, until a time. */
 bool clock_pass(int64_t until);
-
-/* Whether an event is to come. */
-bool clock_is_set(const struct rouse_sim_event *event);
 
 /* ---- Files: file.c ------------------------------------------------------------------------- */
 
@@ -173,6 +170,7 @@ struct sim_file {
 };
 
 void file_init(struct sim_file *file, const struct sim_kind *kind);
+int file_number(void);                /* the lowest that is free, or -EMFILE */
 int file_open(struct sim_file *file); /* a descriptor for it; it is dropped if there is none */
 struct sim_file *file_of(rouse_fd fd);
 void file_take(struct sim_file *file);

@@ -185,11 +185,12 @@ static int find_memory(struct sim_file *file)
 /* As on Linux, what a new descriptor needs is looked for first, whether somebody waits or not. */
 int rouse_sim_accept(rouse_fd fd)
 {
-    int number = rouse_sim_dup(fd);
+    struct sim_file *file = file_of(fd);
+    if (file == NULL)
+        return -EBADF;
+    int number = file_number();
     if (number < 0)
         return number;
-    rouse_sim_close(number);
-    struct sim_file *file = file_of(fd);
     machine_step(ROUSE_SIM_CALLED, file->id, 1);
     file_take(file);
     int error = find_memory(file);

@@ -20,7 +20,7 @@ struct sleep {
     bool pending;                 /* a signal, for the next sleep */
     bool interrupted;             /* it was, and is to be told */
     bool told;                    /* by the call that it makes again, as it runs now */
-    uint64_t fooled;              /* when it was last woken for nothing, and 1 */
+    uint64_t fooled;              /* the time of the last wake for nothing, plus 1 */
 };
 
 _Static_assert(sizeof(struct sleep) <= sizeof((struct rouse_sim_task){0}.reserved),
@@ -252,7 +252,7 @@ static void end_rest(struct rouse_sim_event *event)
 }
 
 /* A task that has no stack of its own comes here twice: to fall asleep, and when it is woken; or
- * more often, if that was for nothing. */
+ * once more if that was for nothing, which it is at once, so that its time is the same. */
 int rouse_sim_sleep(int64_t ns)
 {
     int error = machine == NULL ? -EINVAL : may_sleep();
@@ -261,8 +261,7 @@ int rouse_sim_sleep(int64_t ns)
     struct sleep *sleep = sleep_of(machine->running);
     if (!sleep->rested && !sleep->told) {
         sleep->alarm.fn = end_rest;
-        if (!clock_is_set(&sleep->alarm))
-            error = rouse_sim_at(&sleep->alarm, later(ns > 0 ? ns : 0));
+        error = rouse_sim_at(&sleep->alarm, later(ns > 0 ? ns : 0));
         while (error == 0 && !sleep->rested)
             error = task_sleep();
         if (error == -ROUSE_SIM_ASLEEP)
